@@ -1,0 +1,127 @@
+// Package connector says what each connector type is: its name, the shape of
+// its config, secrets and params, their defaults and their rules. One file per
+// type; [All] is the list.
+package connector
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+
+	"patchbay.dev/shared/schema"
+)
+
+// About is what the list of connector types tells of a type.
+type About struct {
+	ID       string   // with its dot: ".index"
+	Name     string   // for people: "Index"
+	License  string   // Kibana's minimum_license_required: "basic", "gold", …
+	Features []string // Kibana's supported_feature_ids, in its order
+}
+
+// Type is the contract of one connector type. C, S and P are the structs of its
+// config, secrets and params: they are the schema.
+type Type[C, S, P any] struct {
+	About
+	// Check refuses a config and secrets that are each valid but do not go
+	// together; nil if all do.
+	Check func(C, S) error
+}
+
+// Definition is a Type without its Go types, for those who only need to know
+// whether JSON conforms.
+type Definition interface {
+	Describe() About
+	// Normalize checks a config and secrets as they were sent, and returns the
+	// config as it is stored: defaults filled in, fields in their order. The
+	// error is an *[Invalid].
+	Normalize(config, secrets []byte) (json.RawMessage, error)
+	// HasSecrets tells whether the type takes any secrets.
+	HasSecrets() bool
+}
+
+// None is the config or secrets of a type that takes none: an empty object.
+type None struct{}
+
+// Invalid is a part of a connector or execution that its type refuses.
+type Invalid struct {
+	Part string // "type config", "type secrets", "type connector" or "params"
+	Err  error
+}
+
+// Error returns Kibana 8.19's sentence: "error validating action type config:
+// [index]: expected value of type [string] but got [undefined]".
+func (e *Invalid) Error() string { return "error validating action " + e.Part + ": " + e.Err.Error() }
+
+// Unwrap returns the refusal itself.
+func (e *Invalid) Unwrap() error { return e.Err }
+
+// Describe returns what the list of types tells.
+func (t Type[C, S, P]) Describe() About { return t.About }
+
+// HasSecrets tells whether the type takes any secrets.
+func (t Type[C, S, P]) HasSecrets() bool {
+	var s S
+	_, none := any(s).(None)
+	return !none
+}
+
+// Params decodes and checks the params of one execution.
+func (t Type[C, S, P]) Params(raw []byte) (P, error) { return part[P]("params", raw) }
+
+// Connector decodes and checks a config and secrets, then both together. Empty
+// secrets stand for none were given.
+func (t Type[C, S, P]) Connector(config, secrets []byte) (c C, s S, err error) {
+	if c, err = part[C]("type config", config); err != nil {
+		return c, s, err
+	}
+	if len(secrets) == 0 {
+		secrets = []byte("{}")
+	}
+	if s, err = part[S]("type secrets", secrets); err != nil {
+		return c, s, err
+	}
+	if t.Check == nil {
+		return c, s, nil
+	}
+	if err := t.Check(c, s); err != nil {
+		return c, s, &Invalid{Part: "type connector", Err: err}
+	}
+	return c, s, nil
+}
+
+// Normalize implements [Definition].
+func (t Type[C, S, P]) Normalize(config, secrets []byte) (json.RawMessage, error) {
+	c, _, err := t.Connector(config, secrets)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(c); err != nil {
+		return nil, err
+	}
+	return bytes.TrimRight(b.Bytes(), "\n"), nil
+}
+
+func part[T any](name string, raw []byte) (T, error) {
+	var v T
+	if err := schema.Decode(raw, &v); err != nil {
+		return v, &Invalid{Part: name, Err: err}
+	}
+	return v, nil
+}
+
+// ErrUnknown is the error of [Find] for a type that is not registered.
+var ErrUnknown = errors.New("connector type is not registered")
+
+// Find returns the type with the given id, or [ErrUnknown].
+func Find(id string) (Definition, error) {
+	for _, d := range All {
+		if d.Describe().ID == id {
+			return d, nil
+		}
+	}
+	return nil, ErrUnknown
+}

@@ -1,0 +1,3 @@
+module patchbay.dev/shared
+
+go 1.26

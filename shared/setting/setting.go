@@ -1,0 +1,114 @@
+// Package setting reads the settings of a program: flags, and environment
+// variables of the same names (-http-addr is PATCHBAY_HTTP_ADDR).
+//
+// It stands in shared because both sides read one environment: an operator
+// gives api and worker the same file, and each must know the other's names to
+// tell a slip from a setting that is not its own.
+package setting
+
+import (
+	"cmp"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+const envPrefix = "PATCHBAY_"
+
+// names are the settings of all programs together, without the prefix. A test
+// in deploy holds the list to the flags of the programs and to the README.
+var names = []string{
+	"CONFIG",
+	"DATA_DIR",
+	"ELASTICSEARCH_API_KEY",
+	"ELASTICSEARCH_CA_FILE",
+	"ELASTICSEARCH_PASSWORD",
+	"ELASTICSEARCH_URL",
+	"ELASTICSEARCH_USERNAME",
+	"EXECUTE_TIMEOUT",
+	"HTTP_ADDR",
+	"LOG_FORMAT",
+	"LOG_LEVEL",
+	"MAX_BODY",
+	"MAX_CONNECTORS",
+	"MAX_RESPONSE",
+	"NATS_URL",
+	"SHUTDOWN_TIMEOUT",
+	"WORKER_SLOTS",
+	"WORKER_TYPES",
+}
+
+// Env returns the name of the environment variable of a flag: "http-addr" →
+// "PATCHBAY_HTTP_ADDR".
+func Env(flagName string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flagName, "-", "_"))
+}
+
+// Names returns the environment variables of all programs, sorted.
+func Names() []string {
+	all := make([]string, len(names))
+	for i, n := range names {
+		all[i] = envPrefix + n
+	}
+	return all
+}
+
+// Parse sets the flags of fs from environ ("NAME=value" each, an empty value as
+// if there were none) and then from args, which win. It returns the PATCHBAY_ variables that no program knows,
+// sorted, or an error that names the variable or flag whose value is malformed;
+// [flag.ErrHelp] when help was asked for and printed to fs.Output().
+func Parse(fs *flag.FlagSet, args, environ []string) (unknown []string, err error) {
+	var malformed error
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, envPrefix) || strings.HasPrefix(name, envPrefix+"TEST_") {
+			continue
+		}
+		flagName := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, envPrefix), "_", "-"))
+		if fs.Lookup(flagName) == nil || Env(flagName) != name {
+			if !slices.Contains(Names(), name) {
+				unknown = append(unknown, name)
+			}
+			continue
+		}
+		if value == "" {
+			continue // not set, as compose files write it
+		}
+		if err := fs.Set(flagName, value); err != nil && malformed == nil {
+			malformed = fmt.Errorf("%s: %q is not valid: %w", name, value, err)
+		}
+	}
+	// The flag package prints errors and the whole usage; an error alone reads better.
+	output := fs.Output()
+	fs.SetOutput(io.Discard)
+	fs.Usage = func() {}
+	fs.Init(fs.Name(), flag.ContinueOnError)
+	err = fs.Parse(args)
+	fs.SetOutput(output)
+	if errors.Is(err, flag.ErrHelp) {
+		usage(fs, output) // also for who asks because a variable is malformed
+		return nil, err
+	}
+	if err := cmp.Or(malformed, err); err != nil {
+		return nil, err
+	}
+	if fs.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q: settings are flags or environment variables, see -help", fs.Arg(0))
+	}
+	slices.Sort(unknown)
+	return unknown, nil
+}
+
+func usage(fs *flag.FlagSet, w io.Writer) {
+	fmt.Fprintf(w, "Usage: %s [flags]\n\nEvery flag can also be set by the environment variable beside it.\n\n", fs.Name())
+	fs.VisitAll(func(f *flag.Flag) {
+		fallback := f.DefValue
+		if fallback == "" {
+			fallback = "none"
+		}
+		fmt.Fprintf(w, "  -%s, %s\n    \t%s (default %s)\n", f.Name, Env(f.Name), f.Usage, fallback)
+	})
+}

@@ -1,0 +1,169 @@
+package wire_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay.dev/shared/wire"
+)
+
+// An api and a worker of different builds talk to each other while one of them
+// is replaced: a golden file changes only together with the protocol's version.
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var instant = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
+
+var requests = map[string]wire.Request{
+	"request_full": {
+		ExecutionID: "0197c5b8-7a3e-7c11-9d5e-2f6f8f0a1b2c",
+		Space:       "operations",
+		Connector: wire.Connector{
+			ID:      "c55b6eb0-6bad-11eb-9f3b-611eebc6c3ad",
+			Type:    ".index",
+			Name:    `<Alerts> & "Ünïcode" 😀`,
+			Version: 3,
+			Config:  json.RawMessage(`{"index":"alerts","refresh":true,"executionTimeField":null}`),
+			Secrets: []byte{0x00, 0xff, 0xfe, 'a'},
+		},
+		TimeLeft: wire.Millis(59_750 * time.Millisecond),
+		Params:   json.RawMessage(`{"documents":[{"z":1.0e400,"a":-0,"big":12345678901234567890123,"html":"<b>&\u003c","a":"\u0041\/\ud83d\ude00"}]}`),
+	},
+	"request_minimal": {
+		ExecutionID: "e1",
+		Space:       "default",
+		Connector: wire.Connector{
+			ID:     "log",
+			Type:   ".server-log",
+			Name:   "log",
+			Config: json.RawMessage(`{}`),
+		},
+		Params: json.RawMessage(`{"message":""}`),
+	},
+}
+
+var replies = map[string]wire.Reply{
+	"reply_ok":           {},
+	"reply_ok_data":      {Data: json.RawMessage(`{"took":7,"errors":false,"items":[{"create":{"_id":"<1>","status":201}}],"n":1.0}`)},
+	"reply_ok_data_null": {Data: json.RawMessage(`null`)},
+	"reply_error": {Failure: &wire.Failure{
+		Message: "error indexing documents",
+		Source:  wire.User,
+	}},
+	"reply_error_retry_never": {Failure: &wire.Failure{
+		Message: "error validating action params: [message]: expected value of type [string] but got [undefined]",
+		Retry:   wire.RetryNever(),
+		Source:  wire.User,
+	}},
+	"reply_error_retry_later": {Failure: &wire.Failure{
+		Message:        "an error occurred while running the action",
+		ServiceMessage: "dial tcp: <nil> & \"refused\"\n\tCaused by:\n\t\tü",
+		Retry:          wire.RetryLater(),
+		Source:         wire.Framework,
+	}},
+	"reply_error_retry_at": {Failure: &wire.Failure{
+		Message:        "error indexing documents",
+		ServiceMessage: "es_rejected_execution_exception",
+		Retry:          wire.RetryAt(instant),
+		Source:         wire.User,
+	}},
+	"reply_unknown": {Failure: &wire.Failure{
+		Message:        "an error occurred while running the action",
+		ServiceMessage: "the outcome is unknown",
+		Retry:          wire.RetryNever(),
+		Source:         wire.Framework,
+		Unknown:        true,
+	}},
+}
+
+func TestRequestBytesAreFrozen(t *testing.T) {
+	t.Parallel()
+	for name, request := range requests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			freeze(t, name, request)
+		})
+	}
+}
+
+func TestReplyBytesAreFrozen(t *testing.T) {
+	t.Parallel()
+	for name, reply := range replies {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			freeze(t, name, reply)
+		})
+	}
+}
+
+// freeze holds what v encodes to against its golden file, and what the golden
+// file decodes to against v.
+func freeze[T any](t *testing.T, name string, v T) {
+	t.Helper()
+	encoded, err := wire.Encode(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join("testdata", name+".json")
+	if *update {
+		if err := os.WriteFile(path, append(bytes.Clone(encoded), '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden = bytes.TrimSuffix(golden, []byte("\n"))
+	if !bytes.Equal(encoded, golden) {
+		t.Errorf("encoded\n got %s\nwant %s", encoded, golden)
+	}
+	var decoded T
+	if err := json.Unmarshal(golden, &decoded); err != nil {
+		t.Fatalf("decode %s: %v", path, err)
+	}
+	if !reflect.DeepEqual(decoded, v) {
+		t.Errorf("decoded\n got %+v\nwant %+v", decoded, v)
+	}
+}
+
+func TestNoGoldenFileIsLeftOver(t *testing.T) {
+	t.Parallel()
+	files, err := os.ReadDir("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		name := strings.TrimSuffix(f.Name(), ".json")
+		_, isRequest := requests[name]
+		_, isReply := replies[name]
+		if !isRequest && !isReply {
+			t.Errorf("no test reads testdata/%s", f.Name())
+		}
+	}
+}
+
+// A newer side may say more than an older one knows.
+func TestUnknownMembersAreIgnored(t *testing.T) {
+	t.Parallel()
+	var request wire.Request
+	if err := json.Unmarshal([]byte(`{"execution_id":"e","attempt":2,"connector":{"id":"c","colour":"red"}}`), &request); err != nil {
+		t.Error(err)
+	}
+	if want := (wire.Request{ExecutionID: "e", Connector: wire.Connector{ID: "c"}}); !reflect.DeepEqual(request, want) {
+		t.Errorf("decoded\n got %+v\nwant %+v", request, want)
+	}
+	var reply wire.Reply
+	if err := json.Unmarshal([]byte(`{"took_ms":3,"failure":{"message":"m","source":"user","code":1}}`), &reply); err != nil {
+		t.Error(err)
+	}
+	if want := (wire.Reply{Failure: &wire.Failure{Message: "m", Source: wire.User}}); !reflect.DeepEqual(reply, want) {
+		t.Errorf("decoded\n got %+v\nwant %+v", reply, want)
+	}
+}
