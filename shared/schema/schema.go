@@ -27,6 +27,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -125,12 +126,14 @@ func decodeBool(raw []byte, v reflect.Value) *Error {
 
 func decodeEnum(raw []byte, v reflect.Value) *Error {
 	values := v.Interface().(Enum).OneOf()
-	union := refuse("types that failed validation:")
-	for i, want := range values {
-		if typeOf(raw) == "string" && text(raw) == want {
-			v.SetString(want)
+	if typeOf(raw) == "string" {
+		if got := text(raw); slices.Contains(values, got) {
+			v.SetString(got)
 			return nil
 		}
+	}
+	union := refuse("types that failed validation:")
+	for i, want := range values {
 		alternative := refuse("expected value to equal [" + want + "]")
 		union.Alternatives = append(union.Alternatives, alternative.under(strconv.Itoa(i)))
 	}

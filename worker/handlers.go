@@ -1,0 +1,49 @@
+package worker
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"patchbay.dev/shared/connector"
+	"patchbay.dev/worker/index"
+	"patchbay.dev/worker/pool"
+	"patchbay.dev/worker/serverlog"
+)
+
+// handlers is the list: every connector type with its executor. Call end when
+// none of them runs any more.
+func handlers(config Config, log *slog.Logger) (all []pool.Handler, end func(), err error) {
+	indexer, err := index.New(config.Index, config.MaxResponse)
+	if err != nil {
+		return nil, nil, err
+	}
+	return []pool.Handler{
+		pool.Handle(connector.Index, indexer.Execute),
+		pool.Handle(connector.ServerLog, serverlog.New(log).Execute),
+	}, indexer.Close, nil
+}
+
+// chosen returns the handlers of the types that the setting names.
+func chosen(all []pool.Handler, types []string) ([]pool.Handler, error) {
+	if slices.Equal(types, []string{"all"}) {
+		return all, nil
+	}
+	var some []pool.Handler
+	for _, t := range types {
+		i := slices.IndexFunc(all, func(h pool.Handler) bool { return h.Type() == t })
+		if i < 0 {
+			var known []string
+			for _, h := range all {
+				known = append(known, h.Type())
+			}
+			return nil, fmt.Errorf("PATCHBAY_WORKER_TYPES: %q is not a connector type; there are %s", t, strings.Join(known, ", "))
+		}
+		if slices.ContainsFunc(some, func(h pool.Handler) bool { return h.Type() == t }) {
+			return nil, fmt.Errorf("PATCHBAY_WORKER_TYPES: %q is named twice", t)
+		}
+		some = append(some, all[i])
+	}
+	return some, nil
+}

@@ -1,0 +1,231 @@
+package index
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"patchbay.dev/shared/wire"
+)
+
+const message = "error indexing documents" // Kibana's, for every failure
+
+// refused is the failure of an execution of which nothing was sent, and which
+// would not go better later.
+func refused(reason string) *wire.Failure {
+	return &wire.Failure{Message: message, ServiceMessage: reason, Source: wire.User}
+}
+
+// unknown is the failure of an execution that was sent and of which the cluster
+// did not say what became.
+func unknown(reason string) *wire.Failure {
+	return &wire.Failure{
+		Message:        message,
+		ServiceMessage: "the outcome is unknown, the documents may have been written: " + reason,
+		Retry:          wire.RetryNever(), // documents without an id would be written twice
+		Source:         wire.User,
+		Unknown:        true,
+	}
+}
+
+// noAnswer is the failure of a request that ended without an answer.
+func (e *Executor) noAnswer(ctx context.Context, err error, sent bool) *wire.Failure {
+	reason := err.Error()
+	if cause := context.Cause(ctx); cause != nil {
+		reason = cause.Error()
+	}
+	if sent {
+		return unknown(reason)
+	}
+	failure := refused(reason)
+	failure.Retry = wire.RetryLater()
+	return failure
+}
+
+// tooLarge answers for a response over the limit. Elasticsearch begins it with
+// whether any document failed: if that says no, nothing is unknown.
+func (e *Executor) tooLarge(response *esapi.Response, answer []byte) (json.RawMessage, error) {
+	limit := fmt.Sprintf("the cluster's answer is larger than %d bytes (PATCHBAY_MAX_RESPONSE)", e.maxResponse)
+	if response.IsError() {
+		reason := strconv.Itoa(response.StatusCode) + ": " + limit
+		return nil, refusedByCluster(response.StatusCode, response.Header, []byte(reason), e.now())
+	}
+	beginning, _, found := bytes.Cut(answer[:min(len(answer), 100)], []byte(`,"items":`))
+	without := append(bytes.Clone(beginning), `,"items":[]}`...)
+	var bulk bulkAnswer
+	if found && json.Unmarshal(without, &bulk) == nil && bulk.Errors != nil && !*bulk.Errors {
+		return without, nil
+	}
+	return nil, unknown(limit)
+}
+
+// refusedByCluster is the failure of a request that the cluster, or something
+// before it, answered with an error status.
+func refusedByCluster(status int, header http.Header, body []byte, now time.Time) *wire.Failure {
+	reason := errorText(body)
+	if reason == "" {
+		reason = strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status)) // not every status has a text
+	}
+	switch status {
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		return unknown(reason) // a proxy that lost the cluster's answer
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return &wire.Failure{Message: message, ServiceMessage: reason, Retry: retryAfter(header.Get("Retry-After"), now), Source: wire.User}
+	default:
+		return refused(reason)
+	}
+}
+
+// maxRetryAfter is the most of a Retry-After that is believed.
+const maxRetryAfter = 24 * time.Hour
+
+// retryAfter reads a Retry-After header: seconds or an HTTP date. Anything else
+// is advice to try again at no certain time.
+func retryAfter(value string, now time.Time) wire.Retry {
+	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
+		return wire.RetryAt(now.Add(min(time.Duration(seconds), maxRetryAfter/time.Second) * time.Second))
+	}
+	if date, err := http.ParseTime(value); err == nil && date.After(now) {
+		return wire.RetryAt(now.Add(min(date.Sub(now), maxRetryAfter)))
+	}
+	return wire.RetryLater()
+}
+
+// cause is how Elasticsearch tells of an error.
+type cause struct {
+	Type     string  `json:"type"`
+	Reason   string  `json:"reason"`
+	CausedBy *cause  `json:"caused_by"`
+	Root     []cause `json:"root_cause"`
+}
+
+// UnmarshalJSON takes an error in any shape: what stands before Elasticsearch,
+// or what takes its place, may tell of one in its own, which is then the reason.
+func (c *cause) UnmarshalJSON(data []byte) error {
+	type plain cause
+	if err := json.Unmarshal(data, (*plain)(c)); err == nil {
+		return nil
+	}
+	*c = cause{Reason: string(data)}
+	var text string
+	if err := json.Unmarshal(data, &text); err == nil {
+		c.Reason = text
+	}
+	return nil
+}
+
+// errorText tells of an error answer in the words and lines of Elastic's
+// JavaScript client, which Kibana shows.
+func errorText(body []byte) string {
+	var answer struct {
+		Error cause `json:"error"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || answer.Error.Type == "" {
+		return strings.TrimSpace(string(body))
+	}
+	text := answer.Error.Type
+	if by := answer.Error.CausedBy; by != nil {
+		text += "\n\tCaused by:\n\t\t" + by.Type + ": " + by.Reason
+	}
+	if len(answer.Error.Root) > 0 {
+		text += "\n\tRoot causes:"
+		for _, root := range answer.Error.Root {
+			text += "\n\t\t" + root.Type + ": " + root.Reason
+		}
+	}
+	return text
+}
+
+// bulkAnswer is the part of a _bulk answer that tells how each document fared.
+type bulkAnswer struct {
+	Errors *bool             `json:"errors"`
+	Items  []map[string]item `json:"items"` // each has one member, named by the operation
+}
+
+type item struct {
+	Status int    `json:"status"`
+	Error  *cause `json:"error"`
+}
+
+func (i item) written() bool { return i.Status >= 200 && i.Status < 300 }
+
+func (i item) rejected() bool {
+	return i.Status == http.StatusTooManyRequests || i.Status == http.StatusServiceUnavailable
+}
+
+// checkItems returns nil if the cluster's answer says that every one of n
+// documents was written. It goes by status: an error may come without a reason.
+func checkItems(answer []byte, n int) error {
+	var bulk bulkAnswer
+	if err := json.Unmarshal(answer, &bulk); err != nil {
+		return unknown("the cluster's answer is not that of a _bulk request: " + err.Error())
+	}
+	if bulk.Errors == nil {
+		return unknown("the cluster's answer is not that of a _bulk request")
+	}
+	if len(bulk.Items) != n && !*bulk.Errors {
+		return unknown(fmt.Sprintf("the cluster answered for %d documents, %d were sent", len(bulk.Items), n))
+	}
+	var failed []item
+	rejected := 0
+	for _, operations := range bulk.Items {
+		i, ok := only(operations)
+		if !ok || i.Status < 200 || i.Status > 599 {
+			return unknown("the cluster's answer does not tell how each document fared")
+		}
+		if i.rejected() {
+			rejected++
+		}
+		if !i.written() {
+			failed = append(failed, i)
+		}
+	}
+	if len(failed) == 0 && !*bulk.Errors {
+		return nil
+	}
+	failure := refused(reasonOf(failed))
+	// Only when nothing was written: to run it again sends every document again.
+	if rejected == n && n > 0 && len(bulk.Items) == n {
+		failure.Retry = wire.RetryLater()
+	}
+	return failure
+}
+
+// only returns the value of a map that has a single one.
+func only(operations map[string]item) (item, bool) {
+	for _, i := range operations {
+		return i, len(operations) == 1
+	}
+	return item{}, false
+}
+
+// reasonOf tells in Kibana's words why items failed.
+func reasonOf(failed []item) string {
+	var reasons, causes []string
+	for _, i := range failed {
+		if i.Error == nil {
+			continue
+		}
+		if i.Error.Reason != "" {
+			reasons = append(reasons, i.Error.Reason)
+		}
+		if by := i.Error.CausedBy; by != nil && by.Reason != "" {
+			causes = append(causes, by.Reason)
+		}
+	}
+	text := strings.Join(reasons, ";")
+	if len(causes) > 0 {
+		text = strings.TrimLeft(text+" ("+strings.Join(causes, ";")+")", " ")
+	}
+	if text == "" {
+		return "Indexing error but no reason returned."
+	}
+	return text
+}

@@ -1,0 +1,202 @@
+// Package index executes ".index" connectors: it writes documents to
+// Elasticsearch with one _bulk request per execution.
+package index
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/elastic/go-elasticsearch/v8"
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"patchbay.dev/shared/connector"
+	"patchbay.dev/shared/wire"
+	"patchbay.dev/worker/pool"
+)
+
+// Config names the cluster. Without a URL every execution is refused.
+type Config struct {
+	URL      string // http or https, without credentials
+	APIKey   string // base64 of id:key, as Elasticsearch encodes it
+	Username string // instead of an API key
+	Password string
+	CAFile   string // PEM; "" for the system's authorities
+}
+
+// Limits of the connection to the cluster. The answer itself may take as long as
+// the execution.
+const (
+	dialTimeout  = 10 * time.Second
+	idleTimeout  = 90 * time.Second
+	maxIdleConns = 256 // kept open; far more than a worker's slots
+)
+
+type bulkJob = pool.Job[connector.IndexConfig, connector.None, connector.IndexParams]
+
+// Executor writes to one cluster. It is safe for concurrent use.
+type Executor struct {
+	client      *elasticsearch.BaseClient // nil without a cluster
+	transport   *http.Transport
+	redactor    *strings.Replacer
+	maxResponse int64
+	now         func() time.Time
+}
+
+// New returns an Executor that reads at most maxResponse bytes of an answer. The
+// error names the setting that is wrong.
+func New(config Config, maxResponse int64) (*Executor, error) {
+	e := &Executor{redactor: config.redactor(), maxResponse: maxResponse, now: time.Now, transport: &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		TLSHandshakeTimeout: dialTimeout,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		MaxIdleConns:        maxIdleConns,
+		MaxIdleConnsPerHost: maxIdleConns,
+		IdleConnTimeout:     idleTimeout,
+		DisableCompression:  true, // the answer is passed on as it is
+	}}
+	if config.URL == "" {
+		return e, nil
+	}
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	if config.CAFile != "" {
+		// Not by the client's CACert: it would use a copy of the transport, which
+		// Close does not reach.
+		authorities, err := readAuthorities(config.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("PATCHBAY_ELASTICSEARCH_CA_FILE: %w", err)
+		}
+		e.transport.TLSClientConfig.RootCAs = authorities
+	}
+	client, err := elasticsearch.NewBaseClient(elasticsearch.Config{
+		Addresses:         []string{config.URL},
+		APIKey:            config.APIKey,
+		Username:          config.Username,
+		Password:          config.Password,
+		Transport:         e.transport,
+		DisableRetry:      true, // a second _bulk after a lost answer writes the documents twice
+		DisableMetaHeader: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("PATCHBAY_ELASTICSEARCH_URL: %w", err)
+	}
+	e.client = client
+	return e, nil
+}
+
+func (c Config) check() error {
+	u, err := url.Parse(c.URL)
+	switch {
+	case err != nil:
+		return errors.New("PATCHBAY_ELASTICSEARCH_URL: it is not a URL") // the error would repeat it, password and all
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return errors.New("PATCHBAY_ELASTICSEARCH_URL: an http or https URL with a host is expected")
+	case u.User != nil:
+		return errors.New("PATCHBAY_ELASTICSEARCH_URL: put the credentials into PATCHBAY_ELASTICSEARCH_USERNAME and _PASSWORD")
+	case u.RawQuery != "" || u.Fragment != "":
+		return errors.New("PATCHBAY_ELASTICSEARCH_URL: no query and no fragment is expected")
+	case (c.Username == "") != (c.Password == ""):
+		return errors.New("PATCHBAY_ELASTICSEARCH_USERNAME and _PASSWORD: set both or none")
+	case c.APIKey != "" && c.Username != "":
+		return errors.New("PATCHBAY_ELASTICSEARCH_API_KEY and _USERNAME: set one of them")
+	case strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return errors.New("PATCHBAY_ELASTICSEARCH_API_KEY: it holds a blank, a line break or another sign that base64 has not")
+	default:
+		return nil
+	}
+}
+
+func readAuthorities(file string) (*x509.CertPool, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	authorities := x509.NewCertPool()
+	if !authorities.AppendCertsFromPEM(data) {
+		return nil, errors.New("there is no certificate in " + file)
+	}
+	return authorities, nil
+}
+
+// Close closes idle connections to the cluster.
+func (e *Executor) Close() { e.transport.CloseIdleConnections() }
+
+// Execute writes the documents of the params and returns the cluster's own
+// answer to the _bulk request. An error is a *[wire.Failure].
+func (e *Executor) Execute(ctx context.Context, job bulkJob) (json.RawMessage, error) {
+	answer, err := e.write(ctx, job)
+	if failure, ok := errors.AsType[*wire.Failure](err); ok {
+		failure.ServiceMessage = e.redactor.Replace(failure.ServiceMessage)
+	}
+	return answer, err
+}
+
+func (e *Executor) write(ctx context.Context, job bulkJob) (json.RawMessage, error) {
+	if e.client == nil {
+		return nil, refused("no Elasticsearch cluster is configured: set PATCHBAY_ELASTICSEARCH_URL for the worker")
+	}
+	target := job.Config.Index
+	if override := job.Params.IndexOverride; override != nil {
+		target = string(*override)
+	}
+	if err := checkName(target); err != nil {
+		return nil, refused(err.Error())
+	}
+	timeField := ""
+	if name := job.Config.ExecutionTimeField; name != nil {
+		timeField = strings.TrimSpace(*name)
+	}
+	body := bulkBody(job.Params.Documents, timeField, e.now())
+
+	ctx, sent := traceSent(ctx)
+	response, err := esapi.BulkRequest{
+		Index:   url.PathEscape(target), // esapi pastes it into the path
+		Body:    bytes.NewReader(body),
+		Refresh: strconv.FormatBool(job.Config.Refresh),
+	}.Do(ctx, e.client)
+	if err != nil {
+		return nil, e.noAnswer(ctx, err, sent.Load())
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, e.maxResponse+1))
+	if err != nil && !response.IsError() { // an error status says enough without its body
+		return nil, e.noAnswer(ctx, err, true)
+	}
+	if int64(len(answer)) > e.maxResponse {
+		return e.tooLarge(response, answer)
+	}
+	if response.IsError() {
+		return nil, refusedByCluster(response.StatusCode, response.Header, answer, e.now())
+	}
+	if err := checkItems(answer, len(job.Params.Documents)); err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+// traceSent tells whether any of the request may have reached the cluster.
+func traceSent(ctx context.Context) (context.Context, *atomic.Bool) {
+	sent := new(atomic.Bool)
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		// net/http looks for another connection only if nothing went out on the last.
+		GetConn:      func(string) { sent.Store(false) },
+		WroteHeaders: func() { sent.Store(true) },
+	}), sent
+}

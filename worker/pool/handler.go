@@ -1,0 +1,118 @@
+package pool
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"patchbay.dev/shared/connector"
+	"patchbay.dev/shared/wire"
+)
+
+// Job is one execution as an executor sees it, decoded and checked.
+type Job[C, S, P any] struct {
+	ExecutionID string
+	Space       string
+	ConnectorID string
+	Name        string // the connector's
+	Config      C
+	Secrets     S
+	Params      P
+}
+
+// Execute runs a job and returns what goes into "data", nil for nothing.
+//
+// An error that is a *[wire.Failure] is answered as it stands; it must say
+// Unknown if the destination may have carried the job out. Any other error
+// becomes the service message of a generic failure that may be retried, as an
+// exception does in Kibana; it says that nothing was carried out. Execute must
+// return soon after ctx ends.
+type Execute[C, S, P any] func(ctx context.Context, job Job[C, S, P]) (json.RawMessage, error)
+
+// Handler runs the executions of one connector type.
+type Handler struct {
+	typeID  string
+	execute func(context.Context, *wire.Request) (json.RawMessage, error)
+}
+
+// Type returns the id of the connector type, with its dot.
+func (h Handler) Type() string { return h.typeID }
+
+// Handle pairs a connector type with its executor.
+func Handle[C, S, P any](t connector.Type[C, S, P], execute Execute[C, S, P]) Handler {
+	return Handler{t.ID, func(ctx context.Context, req *wire.Request) (json.RawMessage, error) {
+		// Kibana's order: params, config, secrets, both together.
+		params, err := t.Params(req.Params)
+		if err != nil {
+			return nil, invalid(err, wire.User)
+		}
+		config, secrets, err := t.Connector(req.Connector.Config, nil)
+		if err != nil {
+			return nil, invalid(err, wire.Framework)
+		}
+		return execute(ctx, Job[C, S, P]{
+			ExecutionID: req.ExecutionID,
+			Space:       req.Space,
+			ConnectorID: req.Connector.ID,
+			Name:        req.Connector.Name,
+			Config:      config,
+			Secrets:     secrets,
+			Params:      params,
+		})
+	}}
+}
+
+var errPanicked = &wire.Failure{
+	Message:        thrownMessage,
+	ServiceMessage: "the executor panicked, and it may have been carried out; the worker's log has the details",
+	Retry:          wire.RetryNever(),
+	Source:         wire.Framework,
+	Unknown:        true,
+}
+
+const thrownMessage = "an error occurred while running the action"
+
+// maxText is the most that a caller and the log get to read of what a
+// destination said, in bytes.
+const maxText = 16 << 10
+
+// failureOf turns what an executor returned into what the caller reads.
+func failureOf(err error) *wire.Failure {
+	f, ok := errors.AsType[*wire.Failure](err)
+	if !ok {
+		return thrown(err)
+	}
+	if len(f.ServiceMessage) <= maxText {
+		return f
+	}
+	short := *f
+	short.ServiceMessage = strings.ToValidUTF8(f.ServiceMessage[:maxText], "") + "…"
+	return &short
+}
+
+// thrown is Kibana's answer when an executor throws.
+func thrown(err error) *wire.Failure {
+	return &wire.Failure{
+		Message:        thrownMessage,
+		ServiceMessage: err.Error(),
+		Retry:          wire.RetryLater(),
+		Source:         wire.Framework,
+	}
+}
+
+// invalid is Kibana's answer when params or the stored connector do not conform.
+func invalid(err error, source wire.Source) *wire.Failure {
+	return &wire.Failure{Message: err.Error(), Retry: wire.RetryNever(), Source: source}
+}
+
+// lost is the answer when the executor's own cannot be sent.
+func lost(err error) *wire.Failure {
+	return &wire.Failure{
+		Message:        thrownMessage,
+		ServiceMessage: "it was carried out, but what came of it cannot be told: " + err.Error(),
+		Retry:          wire.RetryNever(),
+		Source:         wire.Framework,
+		Unknown:        true,
+	}
+}

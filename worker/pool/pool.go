@@ -1,0 +1,247 @@
+// Package pool runs executions for the broker: slots, deadlines, panics and
+// drain. It knows no vendor.
+package pool
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"patchbay.dev/shared/wire"
+)
+
+// Options size a [Pool].
+type Options struct {
+	Slots int           // executions at once; more are answered busy
+	Grace time.Duration // how long running executions may last once the pool stops
+}
+
+// Pool takes executions from the broker and runs them, each in a goroutine and
+// at most [Options.Slots] at once.
+type Pool struct {
+	nc      *nats.Conn
+	options Options
+	log     *slog.Logger
+	subs    []*nats.Subscription
+
+	ctx  context.Context // ends when running executions must end
+	stop context.CancelCauseFunc
+	busy atomic.Int64
+	jobs sync.WaitGroup
+
+	mu      sync.Mutex
+	cancels map[string]context.CancelCauseFunc // by execution id
+}
+
+// Reasons for which the context of an execution ends, besides its deadline.
+var (
+	ErrAbandoned = errors.New("the caller went away")
+	ErrStopping  = errors.New("the worker is stopping")
+)
+
+// Start subscribes to the executions of every handler's type. When it returns,
+// the broker sends them here, or will once nc is connected.
+func Start(nc *nats.Conn, handlers []Handler, options Options, log *slog.Logger) (*Pool, error) {
+	p := &Pool{nc: nc, options: options, log: log, cancels: make(map[string]context.CancelCauseFunc)}
+	p.ctx, p.stop = context.WithCancelCause(context.Background())
+	for _, h := range handlers {
+		if err := p.subscribe(h); err != nil {
+			return nil, errors.Join(err, p.Stop())
+		}
+	}
+	// The connection subscribes by itself when it comes (back); only one that is
+	// there can be asked whether the broker has heard.
+	if nc.IsConnected() {
+		if err := nc.Flush(); err != nil && nc.IsConnected() {
+			return nil, errors.Join(fmt.Errorf("subscribe: %w", err), p.Stop())
+		}
+	}
+	return p, nil
+}
+
+func (p *Pool) subscribe(h Handler) error {
+	subject, err := wire.Subject(h.typeID)
+	if err != nil {
+		return err
+	}
+	cancel, err := wire.CancelSubject(h.typeID)
+	if err != nil {
+		return err
+	}
+	run, err := p.nc.QueueSubscribe(subject, wire.QueueGroup, func(msg *nats.Msg) { p.take(h, msg) })
+	if err != nil {
+		return fmt.Errorf("subscribe to %s: %w", subject, err)
+	}
+	abandon, err := p.nc.Subscribe(cancel, func(msg *nats.Msg) { p.abandon(string(msg.Data)) })
+	if err != nil {
+		return fmt.Errorf("subscribe to %s: %w", cancel, err)
+	}
+	p.subs = append(p.subs, run, abandon)
+	return nil
+}
+
+// Stop takes no more executions, waits for the running ones, at most for the
+// grace, and returns when their replies have reached the broker.
+func (p *Pool) Stop() error {
+	errs := []error{p.drain()}
+	// Only now: a message that was under way when the drain began has become a job.
+	grace := time.AfterFunc(p.options.Grace, func() { p.stop(ErrStopping) })
+	p.jobs.Wait()
+	grace.Stop()
+	p.stop(ErrStopping)
+	if p.nc.IsConnected() {
+		if err := p.nc.Flush(); err != nil {
+			errs = append(errs, fmt.Errorf("flush replies: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// drain ends the subscriptions and returns when their last message was taken.
+func (p *Pool) drain() error {
+	end := (*nats.Subscription).Drain
+	if !p.nc.IsConnected() {
+		end = (*nats.Subscription).Unsubscribe // a drain would wait for the broker
+	}
+	var errs []error
+	var closed sync.WaitGroup
+	for _, sub := range p.subs {
+		closed.Add(1)
+		sub.SetClosedHandler(func(string) { closed.Done() })
+		// Drain only starts it: the closed handler tells when it is over.
+		if err := end(sub); err != nil {
+			closed.Done()
+			errs = append(errs, fmt.Errorf("drain %s: %w", sub.Subject, err))
+		}
+	}
+	closed.Wait()
+	return errors.Join(errs...)
+}
+
+// take gives msg a slot or answers busy. It runs on the subscription's
+// goroutine and must not block.
+func (p *Pool) take(h Handler, msg *nats.Msg) {
+	if p.busy.Add(1) > int64(p.options.Slots) {
+		p.busy.Add(-1)
+		p.signal(msg, wire.Busy)
+		return
+	}
+	p.jobs.Go(func() {
+		reply := p.run(h, msg)
+		// The slot is free before the caller can know: its next request finds it.
+		p.busy.Add(-1)
+		p.reply(msg, reply)
+	})
+}
+
+// run runs one execution and keeps its caller informed.
+func (p *Pool) run(h Handler, msg *nats.Msg) wire.Reply {
+	var req wire.Request
+	if err := json.Unmarshal(msg.Data, &req); err != nil {
+		return wire.Reply{Failure: thrown(fmt.Errorf("decode request: %w", err))}
+	}
+	timeout := time.Duration(req.TimeLeft)
+	ctx, stop := context.WithTimeoutCause(p.ctx, timeout, fmt.Errorf("the time limit of %s is over", timeout))
+	defer stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	p.remember(req.ExecutionID, cancel)
+	defer p.forget(req.ExecutionID)
+	defer p.heartbeat(msg)()
+
+	data, err := p.call(ctx, h, &req)
+	if err != nil {
+		failure := failureOf(err)
+		p.log.Warn("execution failed", "execution", req.ExecutionID, "space", req.Space, "connector", req.Connector.ID,
+			"type", req.Connector.Type, "message", failure.Message, "service_message", failure.ServiceMessage, "unknown", failure.Unknown)
+		return wire.Reply{Failure: failure}
+	}
+	return wire.Reply{Data: data}
+}
+
+// call runs the executor and turns a panic into an error.
+func (p *Pool) call(ctx context.Context, h Handler, req *wire.Request) (data json.RawMessage, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p.log.Error("executor panicked", "execution", req.ExecutionID, "connector", req.Connector.ID,
+				"type", req.Connector.Type, "panic", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+			data, err = nil, errPanicked
+		}
+	}()
+	return h.execute(ctx, req)
+}
+
+// heartbeat tells the caller from time to time that the job is running, until
+// the returned function is called.
+func (p *Pool) heartbeat(msg *nats.Msg) (stop func()) {
+	var mu sync.Mutex
+	var timer *time.Timer
+	stopped := false
+	beat := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if stopped {
+			return
+		}
+		p.signal(msg, wire.Running)
+		timer.Reset(wire.HeartbeatInterval)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(wire.FirstHeartbeat, beat)
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		stopped = true
+		timer.Stop()
+	}
+}
+
+func (p *Pool) remember(id string, cancel context.CancelCauseFunc) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cancels[id] = cancel
+}
+
+func (p *Pool) forget(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.cancels, id)
+}
+
+func (p *Pool) abandon(id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if cancel := p.cancels[id]; cancel != nil {
+		cancel(ErrAbandoned)
+	}
+}
+
+func (p *Pool) signal(msg *nats.Msg, signal string) {
+	p.send(&nats.Msg{Subject: msg.Reply, Header: nats.Header{wire.SignalHeader: {signal}}})
+}
+
+func (p *Pool) reply(msg *nats.Msg, reply wire.Reply) {
+	body, err := wire.Encode(reply)
+	if limit := p.nc.MaxPayload(); err != nil || int64(len(body)) > limit {
+		if err == nil {
+			err = fmt.Errorf("the answer of %d bytes is larger than the broker's max_payload of %d bytes", len(body), limit)
+		}
+		body, _ = wire.Encode(wire.Reply{Failure: lost(err)})
+	}
+	p.send(&nats.Msg{Subject: msg.Reply, Data: body})
+}
+
+func (p *Pool) send(msg *nats.Msg) {
+	if err := p.nc.PublishMsg(msg); err != nil {
+		p.log.Error("reply could not be sent", "error", err)
+	}
+}

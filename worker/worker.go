@@ -1,0 +1,40 @@
+// Package worker runs connectors: it answers the executions that the api
+// publishes to the broker.
+package worker
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/nats-io/nats.go"
+
+	"patchbay.dev/worker/pool"
+)
+
+// Run serves executions until ctx ends, then lets the running ones finish. nc is
+// the connection to the broker.
+func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) error {
+	all, end, err := handlers(config, log)
+	if err != nil {
+		return err
+	}
+	defer end()
+	some, err := chosen(all, config.Types)
+	if err != nil {
+		return err
+	}
+	p, err := pool.Start(nc, some, pool.Options{Slots: config.Slots, Grace: config.ShutdownTimeout}, log)
+	if err != nil {
+		return err
+	}
+	types := make([]string, len(some))
+	for i, h := range some {
+		types[i] = h.Type()
+	}
+	log.Info("worker is running", "types", types, "slots", config.Slots)
+	if config.Ready != nil {
+		config.Ready()
+	}
+	<-ctx.Done()
+	return p.Stop()
+}
