@@ -1,0 +1,126 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"patchbay.dev/shared/schema"
+)
+
+// readBody decodes the JSON body of the request into the struct that into
+// points to, strictly. Every error is an answer for the client.
+func (s *server) readBody(c echo.Context, into any) error {
+	r := c.Request()
+	if err := checkMediaType(r); err != nil {
+		return err
+	}
+	if r.ContentLength > s.config.MaxBody {
+		return s.bodyTooLarge()
+	}
+	data, err := s.readAll(c)
+	if err != nil {
+		return err
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		data = []byte("null") // Kibana takes no body for null
+	}
+	if err := schema.Check(data, schema.MaxDepth); err != nil {
+		return badRequest("Invalid request payload JSON format: " + err.Error())
+	}
+	err = schema.Decode(data, into)
+	if refusal, ok := errors.AsType[*schema.Error](err); ok {
+		return badRequest(refusal.In("request body"))
+	}
+	return err
+}
+
+// firstRead is how many bytes of a body are read before more memory is taken.
+const firstRead = 256 << 10
+
+func (s *server) readAll(c echo.Context) ([]byte, error) {
+	r := c.Request()
+	// Not the server's ReadTimeout: that would go on counting while the
+	// execution runs, and then end it.
+	control := http.NewResponseController(c.Response())
+	if err := control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
+		return nil, fmt.Errorf("set read deadline: %w", err)
+	}
+	var b bytes.Buffer
+	// What a client only announces takes no more memory than this.
+	b.Grow(int(min(max(r.ContentLength, 0), firstRead)) + bytes.MinRead)
+	_, err := b.ReadFrom(http.MaxBytesReader(c.Response(), r.Body, s.config.MaxBody))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, s.bodyTooLarge()
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) { // its text would show our addresses
+		return nil, badRequest(fmt.Sprintf("The request body did not arrive within %s.", bodyTimeout))
+	}
+	if err != nil {
+		return nil, badRequest("The request body could not be read: " + err.Error())
+	}
+	if err := control.SetReadDeadline(time.Time{}); err != nil {
+		return nil, fmt.Errorf("clear read deadline: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// bodyTooLarge is hapi's answer, which Kibana passes on.
+func (s *server) bodyTooLarge() *problem {
+	return &problem{status: http.StatusRequestEntityTooLarge,
+		message: fmt.Sprintf("Payload content length greater than maximum allowed: %d", s.config.MaxBody)}
+}
+
+// checkMediaType refuses a body that is not plain JSON. Kibana takes a body
+// without a content type for JSON.
+func checkMediaType(r *http.Request) error {
+	unsupported := &problem{status: http.StatusUnsupportedMediaType,
+		message: "Unsupported Media Type: the body must be application/json, not compressed"}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return unsupported
+	}
+	header := r.Header.Get("Content-Type")
+	if header == "" || header == "application/json" {
+		return nil
+	}
+	mediaType, _, err := mime.ParseMediaType(header)
+	if err != nil || mediaType != "application/json" && !(strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json")) {
+		return unsupported
+	}
+	return nil
+}
+
+// writeJSON answers with body as JSON that carries text as it is, not escaped
+// for HTML.
+func writeJSON(c echo.Context, status int, body any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(body); err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	b.Truncate(b.Len() - 1) // the encoder's newline
+	return c.Blob(status, "application/json; charset=utf-8", b.Bytes())
+}
+
+// param returns a part of the path, decoded.
+func param(c echo.Context, name string) string {
+	v := c.Param(name)
+	// Echo routes on the raw path when it differs from the decoded one, so that
+	// %2f stays inside one part; only then the parts are still encoded.
+	if c.Request().URL.RawPath != "" {
+		if decoded, err := url.PathUnescape(v); err == nil {
+			return decoded
+		}
+	}
+	return v
+}

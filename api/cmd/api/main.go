@@ -1,0 +1,92 @@
+// Command api keeps connectors and answers HTTP; workers run them, over NATS.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"patchbay.dev/api"
+	"patchbay.dev/shared/setting"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Environ()); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "api:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args, environ []string) error {
+	var config api.Config
+	var url string
+	var logging setting.Log
+	fs := flag.NewFlagSet("api", flag.ContinueOnError)
+	config.Flags(fs)
+	logging.Flags(fs)
+	fs.StringVar(&url, "nats-url", nats.DefaultURL, "address of the NATS server")
+	setting.Duration(fs, &config.ShutdownTimeout, "shutdown-timeout", "30s", "how long requests in flight may last once the api stops")
+	if slices.Equal(args, []string{"health"}) {
+		return health(ctx, fs, &config, environ)
+	}
+	unknown, err := setting.Parse(fs, args, environ)
+	if err != nil {
+		return err
+	}
+	log := logging.New(os.Stderr)
+	setting.Warn(log, unknown)
+	nc, err := connect(url, log)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	return api.Run(ctx, config, nc, log)
+}
+
+// health is for images without a shell: "api health" asks the api that runs with
+// the same settings whether it is ready.
+func health(ctx context.Context, fs *flag.FlagSet, config *api.Config, environ []string) error {
+	if _, err := setting.Parse(fs, nil, environ); err != nil {
+		return err
+	}
+	return api.CheckReady(ctx, config.Addr)
+}
+
+// connect dials the broker and goes on trying, so that the order in which
+// programs start does not matter. It keeps nothing for later: an execution that
+// cannot be sent now is refused now.
+func connect(url string, log *slog.Logger) (*nats.Conn, error) {
+	nc, err := nats.Connect(url,
+		nats.Name("patchbay api"),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		nats.ReconnectBufSize(-1),
+		nats.ReconnectWait(250*time.Millisecond),
+		nats.PingInterval(10*time.Second),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil { // nil when we close it
+				log.Warn("broker connection lost", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("broker connected", "url", nc.ConnectedUrlRedacted()) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("broker reports", "error", err) }),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("PATCHBAY_NATS_URL: %w", err) // without the URL, which may hold a password
+	}
+	if !nc.IsConnected() {
+		log.Warn("broker cannot be reached yet; trying again until it can")
+	}
+	return nc, nil
+}

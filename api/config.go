@@ -1,0 +1,34 @@
+package api
+
+import (
+	"flag"
+	"net"
+	"time"
+
+	"patchbay.dev/shared/setting"
+)
+
+// Config configures [Run].
+type Config struct {
+	Addr            string        // where the API listens
+	DataDir         string        // directory of the database
+	ConfigFile      string        // YAML file with preconfigured connectors; "" for none
+	ExecuteTimeout  time.Duration // deadline of one execution
+	MaxBody         int64         // bytes of a request body
+	MaxConnectors   int           // stored connectors per space
+	ShutdownTimeout time.Duration // how long requests in flight may last once it stops
+
+	// Ready, if not nil, is called once with the address that listens.
+	Ready func(net.Addr)
+}
+
+// Flags declares the settings of the api, with their defaults. ShutdownTimeout
+// is declared by the program: in the all-in-one the worker shares it.
+func (c *Config) Flags(fs *flag.FlagSet) {
+	fs.StringVar(&c.Addr, "http-addr", "127.0.0.1:5601", "address where the API listens")
+	fs.StringVar(&c.DataDir, "data-dir", "./data", "directory of the SQLite file")
+	fs.StringVar(&c.ConfigFile, "config", "", "YAML file with preconfigured connectors")
+	setting.Duration(fs, &c.ExecuteTimeout, "execute-timeout", "60s", "deadline of one execution")
+	setting.Bytes(fs, &c.MaxBody, "max-body", "8MiB", "size of a request body")
+	setting.Count(fs, &c.MaxConnectors, "max-connectors", "10000", "stored connectors in one space")
+}

@@ -1,0 +1,287 @@
+// Package dispatch asks a worker over NATS to run a connector, and knows what
+// silence means.
+//
+// An error of this package says that nothing was run. Whatever may have been run
+// is a [wire.Reply], with an unknown outcome where no worker's word settles it.
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"patchbay.dev/shared/wire"
+)
+
+// Errors of [Dispatcher.Ask], all of which say that nothing was run; the others
+// are a *[TooLargeError] and the context's own.
+var (
+	// ErrNoWorker: no worker serves the connector's type.
+	ErrNoWorker = errors.New("no worker is running for this connector type")
+	// ErrBusy: every worker that was asked was busy until time was up.
+	ErrBusy = errors.New("all workers were busy")
+	// ErrDisconnected: the broker cannot be reached.
+	ErrDisconnected = errors.New("not connected to the broker")
+)
+
+// TooLargeError says that a request is larger than the broker takes.
+type TooLargeError struct {
+	Size, Limit int64 // bytes
+}
+
+// Error names the broker's limit.
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("request of %d bytes is larger than the broker's max_payload of %d bytes", e.Size, e.Limit)
+}
+
+const (
+	// silence is how long nothing may be heard of a running execution.
+	silence = wire.FirstHeartbeat + wire.MissedHeartbeats*wire.HeartbeatInterval
+	// leastTry is the time that must be left to ask a busy worker again: if its
+	// answer came after the deadline, the outcome would be unknown for nothing.
+	leastTry = 20 * time.Millisecond
+	// lostGrace is how long an answer may still come after the connection to the
+	// broker broke: a worker keeps its replies through a short break.
+	lostGrace = time.Second
+)
+
+// Dispatcher sends executions to workers. It is safe for concurrent use.
+type Dispatcher struct {
+	nc      *nats.Conn
+	inbox   string // prefix of reply subjects, with its last dot
+	sub     *nats.Subscription
+	status  chan nats.Status
+	silence time.Duration
+	wg      sync.WaitGroup
+
+	mu    sync.Mutex
+	last  uint64           // the youngest call's number
+	calls map[uint64]*call // in flight
+}
+
+// call is one published request that waits for its answer.
+type call struct {
+	// answers has room for a heartbeat and the answer after it. A nil message
+	// says that the connection broke.
+	answers chan *nats.Msg
+}
+
+// New returns a Dispatcher that uses nc, which should have no reconnect buffer
+// (nats.ReconnectBufSize(-1)): what cannot be sent at once is refused at once.
+func New(nc *nats.Conn) (*Dispatcher, error) {
+	d := &Dispatcher{
+		nc:      nc,
+		inbox:   nc.NewInbox() + ".",
+		status:  nc.StatusChanged(nats.DISCONNECTED, nats.RECONNECTING, nats.CLOSED),
+		silence: silence,
+		calls:   make(map[uint64]*call),
+	}
+	sub, err := nc.Subscribe(d.inbox+"*", d.receive)
+	if err != nil {
+		return nil, fmt.Errorf("subscribe to replies: %w", err)
+	}
+	d.sub = sub
+	d.wg.Go(d.watch)
+	return d, nil
+}
+
+// Close stops receiving. Calls in flight end at their deadlines.
+func (d *Dispatcher) Close() error {
+	d.nc.RemoveStatusListener(d.status) // closes it
+	d.wg.Wait()
+	if err := d.sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		return fmt.Errorf("unsubscribe from replies: %w", err)
+	}
+	return nil
+}
+
+// Ask has req run by one worker and returns its reply. timeout is the time for
+// all of it, busy workers and retries included; header may carry trace context.
+// When ctx ends first, the worker is told to stop and the error is the context's.
+func (d *Dispatcher) Ask(ctx context.Context, req *wire.Request, header nats.Header, timeout time.Duration) (wire.Reply, error) {
+	subject, err := wire.Subject(req.Connector.Type)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	deadline := time.Now().Add(timeout)
+	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
+		reply, err := d.try(ctx, subject, req, header, deadline)
+		if !errors.Is(err, ErrBusy) {
+			return reply, err
+		}
+		// Half to all of wait: members of the queue group are picked at random,
+		// and callers who were refused together must not come back together.
+		pause := wait/2 + rand.N(wait/2)
+		if time.Until(deadline) < pause+leastTry {
+			return wire.Reply{}, ErrBusy
+		}
+		select {
+		case <-ctx.Done():
+			return wire.Reply{}, context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// try publishes req once and waits for what comes of it.
+func (d *Dispatcher) try(ctx context.Context, subject string, req *wire.Request, header nats.Header, deadline time.Time) (wire.Reply, error) {
+	left := time.Until(deadline)
+	// The worker's time ends a little before ours, so that its word on what it
+	// was doing at the deadline still reaches the caller.
+	req.TimeLeft = wire.Millis(left - min(left/20, 250*time.Millisecond))
+	body, err := wire.Encode(req)
+	if err != nil {
+		return wire.Reply{}, fmt.Errorf("encode request: %w", err)
+	}
+	if limit := d.nc.MaxPayload(); int64(len(body)) > limit {
+		return wire.Reply{}, &TooLargeError{Size: int64(len(body)), Limit: limit}
+	}
+	id, c := d.open()
+	defer d.close(id)
+	msg := &nats.Msg{Subject: subject, Reply: d.inbox + strconv.FormatUint(id, 36), Header: header, Data: body}
+	switch err := d.nc.PublishMsg(msg); {
+	case err == nil:
+	case errors.Is(err, nats.ErrMaxPayload): // headers count too
+		return wire.Reply{}, &TooLargeError{Size: int64(msg.Size()), Limit: d.nc.MaxPayload()}
+	default:
+		return wire.Reply{}, fmt.Errorf("%w: %w", ErrDisconnected, err)
+	}
+	return d.await(ctx, c, req, deadline)
+}
+
+// await waits until the answer to c comes, or something else settles it.
+func (d *Dispatcher) await(ctx context.Context, c *call, req *wire.Request, deadline time.Time) (wire.Reply, error) {
+	timer := time.NewTimer(min(time.Until(deadline), d.silence))
+	defer timer.Stop()
+	for {
+		select {
+		case msg := <-c.answers:
+			if msg == nil {
+				return unknown("the connection to the broker broke while the execution was running"), nil
+			}
+			if !running(msg) {
+				return settle(msg)
+			}
+			timer.Reset(min(time.Until(deadline), d.silence))
+		case <-timer.C:
+			if time.Until(deadline) <= 0 {
+				return unknown("time was up before the worker answered"), nil
+			}
+			return unknown("the worker was not heard of any more"), nil
+		case <-ctx.Done():
+			d.cancel(req)
+			return wire.Reply{}, context.Cause(ctx)
+		}
+	}
+}
+
+// cancel tells the workers that nobody waits for req any more. It is a favour:
+// if it is lost, the worker stops at the deadline.
+func (d *Dispatcher) cancel(req *wire.Request) {
+	if subject, err := wire.CancelSubject(req.Connector.Type); err == nil {
+		_ = d.nc.Publish(subject, []byte(req.ExecutionID))
+	}
+}
+
+func (d *Dispatcher) open() (uint64, *call) {
+	c := &call{answers: make(chan *nats.Msg, 2)}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.last++
+	d.calls[d.last] = c
+	return d.last, c
+}
+
+func (d *Dispatcher) close(id uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.calls, id)
+}
+
+// receive hands an answer to its call. It is the only sender on answers but for
+// fail, both under the lock, so that an answer always finds room.
+func (d *Dispatcher) receive(msg *nats.Msg) {
+	id, err := strconv.ParseUint(msg.Subject[len(d.inbox):], 36, 64)
+	if err != nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := d.calls[id]; c != nil && !(running(msg) && len(c.answers) > 0) {
+		c.send(msg)
+	}
+}
+
+func (c *call) send(msg *nats.Msg) {
+	select {
+	case c.answers <- msg:
+	default: // a second answer
+	}
+}
+
+// watch gives up, after the grace, on the calls that were in flight when the
+// connection broke.
+func (d *Dispatcher) watch() {
+	for status := range d.status {
+		d.mu.Lock()
+		last := d.last
+		d.mu.Unlock()
+		if status == nats.CLOSED {
+			d.fail(last)
+			continue
+		}
+		time.AfterFunc(lostGrace, func() { d.fail(last) })
+	}
+}
+
+func (d *Dispatcher) fail(last uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for id, c := range d.calls {
+		if id <= last {
+			c.send(nil)
+		}
+	}
+}
+
+func running(msg *nats.Msg) bool { return signal(msg) == wire.Running }
+
+func signal(msg *nats.Msg) string {
+	if values := msg.Header[wire.SignalHeader]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// settle turns the last answer to a call into what Ask returns.
+func settle(msg *nats.Msg) (wire.Reply, error) {
+	if msg.Header.Get("Status") == "503" && len(msg.Data) == 0 { // NATS: no responders
+		return wire.Reply{}, ErrNoWorker
+	}
+	if signal(msg) == wire.Busy {
+		return wire.Reply{}, ErrBusy
+	}
+	var reply wire.Reply
+	if err := json.Unmarshal(msg.Data, &reply); err != nil {
+		return unknown("the worker's answer could not be read: " + err.Error()), nil
+	}
+	return reply, nil
+}
+
+// unknown is the reply to an execution of which nobody can say what became.
+func unknown(reason string) wire.Reply {
+	return wire.Reply{Failure: &wire.Failure{
+		Message:        "an error occurred while running the action",
+		ServiceMessage: "the outcome is unknown: " + reason + ", and it may have been carried out",
+		Retry:          wire.RetryNever(),
+		Source:         wire.Framework,
+		Unknown:        true,
+	}}
+}

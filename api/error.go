@@ -1,0 +1,117 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"patchbay.dev/api/dispatch"
+	"patchbay.dev/api/store"
+	"patchbay.dev/shared/connector"
+)
+
+// problem is an answer that is not a success. Only this file makes one.
+type problem struct {
+	status     int
+	message    string
+	retryAfter time.Duration // 0 for no header
+}
+
+func (p *problem) Error() string { return p.message }
+
+// errorBody is Kibana's error envelope.
+type errorBody struct {
+	StatusCode int    `json:"statusCode"`
+	Error      string `json:"error"` // reason phrase of the status
+	Message    string `json:"message"`
+}
+
+// retryAfter is what a client is told to wait when no worker could take an
+// execution: long enough for a worker to start.
+const retryAfter = time.Second
+
+// handleError is the one place where a Go error becomes an HTTP answer.
+func (s *server) handleError(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
+		c.Response().Committed = true // the client is gone: nobody reads an answer
+		return
+	}
+	p := problemOf(err, c)
+	if p.status == http.StatusInternalServerError {
+		s.log.Error("request failed", "method", c.Request().Method, "path", c.Path(), "error", err)
+	}
+	if p.retryAfter > 0 {
+		c.Response().Header().Set("Retry-After", strconv.Itoa(int(p.retryAfter/time.Second)))
+	}
+	if err := writeJSON(c, p.status, errorBody{p.status, http.StatusText(p.status), p.message}); err != nil {
+		s.log.Debug("answer could not be written", "error", err)
+	}
+}
+
+// problemOf is the table from errors to answers.
+func problemOf(err error, c echo.Context) *problem {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p
+	}
+	if e, ok := errors.AsType[*echo.HTTPError](err); ok { // the router: 404 and 405
+		return &problem{status: e.Code, message: http.StatusText(e.Code)}
+	}
+	if e, ok := errors.AsType[*connector.Invalid](err); ok {
+		return badRequest(e.Error())
+	}
+	if e, ok := errors.AsType[*dispatch.TooLargeError](err); ok {
+		return &problem{status: http.StatusRequestEntityTooLarge, message: fmt.Sprintf(
+			"The execution is too large for the broker: %d bytes with its connector, and max_payload is %d. Nothing was run.", e.Size, e.Limit)}
+	}
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return &problem{status: http.StatusNotFound, message: "Saved object [action/" + param(c, "id") + "] not found"}
+	case errors.Is(err, store.ErrConflict):
+		return &problem{status: http.StatusConflict, message: "Saved object [action/" + param(c, "id") + "] conflict"}
+	case errors.Is(err, store.ErrFull):
+		return badRequest("This space holds as many connectors as it may; delete some or raise PATCHBAY_MAX_CONNECTORS.")
+	case errors.Is(err, dispatch.ErrNoWorker):
+		return unavailable("No worker is running for this connector type. Nothing was run.")
+	case errors.Is(err, dispatch.ErrBusy):
+		return unavailable("All workers for this connector type were busy until the time limit. Nothing was run.")
+	case errors.Is(err, dispatch.ErrDisconnected):
+		return unavailable("The broker cannot be reached. Nothing was run.")
+	default:
+		return &problem{status: http.StatusInternalServerError,
+			message: "An internal server error occurred. Check the server's log for details."}
+	}
+}
+
+func badRequest(message string) *problem {
+	return &problem{status: http.StatusBadRequest, message: message}
+}
+
+func unavailable(message string) *problem {
+	return &problem{status: http.StatusServiceUnavailable, message: message, retryAfter: retryAfter}
+}
+
+// Refusals in Kibana 8.19's words.
+
+func unknownType(id string) *problem {
+	return badRequest(fmt.Sprintf("Action type %q is not registered.", id))
+}
+
+func createsPreconfigured(id string) *problem {
+	return badRequest("This " + id + " already exists in a preconfigured action.")
+}
+
+func updatesPreconfigured(id string) *problem {
+	return badRequest("Preconfigured action " + id + " can not be updated.")
+}
+
+func deletesPreconfigured(id string) *problem {
+	return badRequest("Preconfigured action " + id + " is not allowed to delete.")
+}

@@ -1,0 +1,81 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"github.com/nats-io/nats.go"
+
+	"patchbay.dev/shared/connector"
+	"patchbay.dev/shared/schema"
+	"patchbay.dev/shared/wire"
+)
+
+// Headers of every answer to an execute; markExecution sets them first.
+const (
+	headerExecutionID = "Patchbay-Execution-Id"
+	headerOutcome     = "Patchbay-Outcome" // ok, error or unknown
+)
+
+type executeBody struct {
+	Params schema.Record `json:"params"`
+}
+
+// execute runs a connector and answers with what came of it. Whatever a worker
+// took in hand is a 200; other answers say that nothing was run.
+func (s *server) execute(d dialect) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		var body executeBody
+		if err := s.readBody(c, &body); err != nil {
+			return err
+		}
+		request, err := s.load(c)
+		if err != nil {
+			return err
+		}
+		request.ExecutionID = c.Response().Header().Get(headerExecutionID)
+		request.Space = space(c)
+		request.Params = json.RawMessage(body.Params)
+		reply, err := s.dispatch.Ask(c.Request().Context(), &request, traceContext(c.Request().Header), s.config.ExecuteTimeout)
+		if err != nil {
+			return err
+		}
+		c.Response().Header().Set(headerOutcome, string(reply.Outcome()))
+		return writeJSON(c, http.StatusOK, d.result(request.Connector.ID, reply))
+	}
+}
+
+// load returns a request for the connector that the path names.
+func (s *server) load(c echo.Context) (wire.Request, error) {
+	id := param(c, "id")
+	if p := s.preconfigured[id]; p != nil {
+		return wire.Request{Connector: wire.Connector{ID: p.ID, Type: p.Type, Name: p.Name, Version: 1, Config: p.Config}}, nil
+	}
+	stored, err := s.store.Get(c.Request().Context(), space(c), id)
+	if err != nil {
+		return wire.Request{}, err
+	}
+	if _, err := connector.Find(stored.Type); err != nil {
+		return wire.Request{}, unknownType(stored.Type)
+	}
+	return wire.Request{Connector: wire.Connector{
+		ID: stored.ID, Type: stored.Type, Name: stored.Name, Version: stored.Version,
+		Config: stored.Config, Secrets: stored.Secrets,
+	}}, nil
+}
+
+// traceContext returns the W3C trace context of a request as NATS headers, which
+// are case-sensitive: lower case, as the standard spells them. Nil without any.
+func traceContext(h http.Header) nats.Header {
+	parent := h.Get("Traceparent")
+	if parent == "" {
+		return nil
+	}
+	carried := nats.Header{"traceparent": {parent}}
+	if states := h.Values("Tracestate"); len(states) > 0 { // may come in parts
+		carried["tracestate"] = []string{strings.Join(states, ",")}
+	}
+	return carried
+}

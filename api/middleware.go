@@ -1,0 +1,98 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+
+	"patchbay.dev/shared/wire"
+)
+
+// recoverPanic answers 500 when a handler panics.
+func (s *server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				if v == http.ErrAbortHandler {
+					panic(v)
+				}
+				err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+			}
+		}()
+		return next(c)
+	}
+}
+
+// identify adds the headers with which Kibana names itself and the version of
+// its public routes.
+func identify(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		header := c.Response().Header()
+		header.Set("Kbn-Name", serverName)
+		header.Set("Elastic-Api-Version", "2023-10-31")
+		return next(c)
+	}
+}
+
+// markExecution gives every answer to an execute, refusals included, an id and
+// the outcome that holds until a worker says otherwise.
+func markExecution(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if strings.HasSuffix(c.Path(), "/_execute") {
+			id, err := uuid.NewV7()
+			if err != nil {
+				return fmt.Errorf("make execution id: %w", err)
+			}
+			header := c.Response().Header()
+			header.Set(headerExecutionID, id.String())
+			header.Set(headerOutcome, string(wire.Error))
+		}
+		return next(c)
+	}
+}
+
+// warnLegacy adds the header of Kibana's deprecated routes.
+func warnLegacy(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set("Warning", `299 Patchbay "This route is deprecated; use /api/actions/connector."`)
+		return next(c)
+	}
+}
+
+// refuseCrossOrigin is the fence against browsers: kbn-xsrf is accepted and not
+// demanded, so a page of another site must be told by its headers.
+func refuseCrossOrigin(next echo.HandlerFunc) echo.HandlerFunc {
+	protection := http.NewCrossOriginProtection()
+	return func(c echo.Context) error {
+		if err := protection.Check(c.Request()); err != nil {
+			return &problem{status: http.StatusForbidden, message: "Requests from other web sites are refused: " + err.Error()}
+		}
+		return next(c)
+	}
+}
+
+var spaceID = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
+
+// checkSpace refuses a space id that cannot exist.
+func checkSpace(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if slices.Contains(c.ParamNames(), "space_id") && !spaceID.MatchString(param(c, "space_id")) {
+			return badRequest("[request params.space_id]: a space id has 1 to 64 lower-case letters, digits, hyphens and underscores")
+		}
+		return next(c)
+	}
+}
+
+// space returns the id of the space that the path names, "default" without one.
+func space(c echo.Context) string {
+	if id := param(c, "space_id"); id != "" {
+		return id
+	}
+	return "default"
+}

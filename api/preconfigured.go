@@ -1,0 +1,99 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"sigs.k8s.io/yaml"
+
+	"patchbay.dev/shared/connector"
+	"patchbay.dev/shared/schema"
+)
+
+// preconfigured is a connector from the configuration file: in every space,
+// read-only, its config not shown unless it says so.
+type preconfigured struct {
+	ID, Type, Name string
+	Config         json.RawMessage
+	ExposeConfig   bool
+}
+
+type configFile struct {
+	Preconfigured schema.Record `json:"preconfigured" default:"{}"`
+}
+
+// preconfiguredEntry is one entry of the file, with Kibana's keys.
+type preconfiguredEntry struct {
+	Name         connectorName `json:"name" blank:"no"`
+	TypeID       string        `json:"actionTypeId" blank:"no"`
+	Config       schema.Record `json:"config" default:"{}"`
+	Secrets      schema.Record `json:"secrets" default:"{}"`
+	ExposeConfig bool          `json:"exposeConfig" default:"false"`
+}
+
+// loadPreconfigured reads the configuration file; an error names the file, the
+// connector and the field. No file name means no connectors.
+func loadPreconfigured(file string) (map[string]*preconfigured, error) {
+	if file == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("PATCHBAY_CONFIG: %w", err)
+	}
+	all, err := parsePreconfigured(data)
+	if err != nil {
+		return nil, fmt.Errorf("PATCHBAY_CONFIG: %s: %w", file, err)
+	}
+	return all, nil
+}
+
+func parsePreconfigured(data []byte) (map[string]*preconfigured, error) {
+	data, err := yaml.YAMLToJSONStrict(data)
+	if err != nil {
+		return nil, err
+	}
+	if err := schema.Check(data, schema.MaxDepth); err != nil {
+		return nil, err
+	}
+	if string(data) == "null" {
+		return nil, nil // nothing but comments
+	}
+	var f configFile
+	if err := schema.Decode(data, &f); err != nil {
+		return nil, err
+	}
+	all := make(map[string]*preconfigured)
+	for id, raw := range schema.Members(f.Preconfigured) {
+		if !connectorID.MatchString(id) {
+			return nil, fmt.Errorf("[preconfigured.%s]: %s", id, idRule)
+		}
+		if all[id], err = parseEntry(id, raw); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func parseEntry(id string, raw []byte) (*preconfigured, error) {
+	path := "preconfigured." + id
+	var entry preconfiguredEntry
+	err := schema.Decode(raw, &entry)
+	if refusal, ok := errors.AsType[*schema.Error](err); ok {
+		return nil, errors.New(refusal.In(path))
+	}
+	if err != nil {
+		return nil, err
+	}
+	definition, err := connector.Find(entry.TypeID)
+	if err != nil {
+		return nil, fmt.Errorf("[%s.actionTypeId]: %q: %w", path, entry.TypeID, err)
+	}
+	config, err := definition.Normalize(entry.Config, entry.Secrets)
+	if err != nil {
+		return nil, fmt.Errorf("[%s]: %w", path, err)
+	}
+	return &preconfigured{ID: id, Type: entry.TypeID, Name: string(entry.Name), Config: config, ExposeConfig: entry.ExposeConfig}, nil
+}

@@ -1,0 +1,189 @@
+package api
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"patchbay.dev/shared/wire"
+)
+
+// running is a server that [Run] runs.
+type running struct {
+	url   string
+	stop  context.CancelFunc
+	ended chan error
+}
+
+func run(t *testing.T, config Config, nc *nats.Conn) *running {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	ready := make(chan net.Addr, 1)
+	config.Addr, config.MaxBody, config.MaxConnectors, config.ExecuteTimeout = "127.0.0.1:0", 1<<20, 10, 10*time.Second
+	config.Ready = func(a net.Addr) { ready <- a }
+	r := &running{stop: stop, ended: make(chan error, 1)}
+	go func() { r.ended <- Run(ctx, config, nc, slog.New(slog.NewTextHandler(t.Output(), nil))) }()
+	select {
+	case address := <-ready:
+		r.url = "http://" + address.String()
+	case err := <-r.ended:
+		t.Fatal(err)
+	}
+	return r
+}
+
+// call returns the status and body of an answer; 0 if there was none.
+func (r *running) call(t *testing.T, method, path, body string) (int, string) {
+	request, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Error(err)
+		return 0, ""
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		return 0, err.Error()
+	}
+	return response.StatusCode, string(data)
+}
+
+// held is a worker that keeps an execution until it is released.
+func held(t *testing.T, nc *nats.Conn) (arrived <-chan struct{}, release func()) {
+	t.Helper()
+	taken, released, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	_, err := nc.QueueSubscribe("patchbay.v1.execute.server-log", wire.QueueGroup, func(msg *nats.Msg) {
+		defer close(done)
+		close(taken)
+		<-released
+		if err := msg.Respond([]byte(`{}`)); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return taken, func() { close(released); <-done }
+}
+
+func TestRunLetsRequestsInFlightFinish(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t, 0)
+	arrived, release := held(t, connect(t, broker))
+	r := run(t, Config{DataDir: t.TempDir(), ShutdownTimeout: 10 * time.Second}, connect(t, broker))
+	if status, body := r.call(t, "POST", "/api/actions/connector/a", serverLogBody); status != http.StatusOK {
+		t.Fatal(status, body)
+	}
+	answered := make(chan string, 1)
+	go func() {
+		_, body := r.call(t, "POST", "/api/actions/connector/a/_execute", executeLog)
+		answered <- body
+	}()
+	<-arrived
+	r.stop()
+	waitRefused(t, r.url)
+	release()
+	if got, want := <-answered, `{"connector_id":"a","status":"ok"}`; got != want {
+		t.Errorf("the request in flight got %s, want %s", got, want)
+	}
+	if err := <-r.ended; err != nil {
+		t.Errorf("run: %v", err)
+	}
+}
+
+// waitRefused waits until nothing listens any more.
+func waitRefused(t *testing.T, url string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			return
+		}
+		conn.Close()
+	}
+	t.Fatal("the server still listens")
+}
+
+func TestRunTellsThatRequestsWereCutOff(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t, 0)
+	arrived, release := held(t, connect(t, broker))
+	r := run(t, Config{DataDir: t.TempDir(), ShutdownTimeout: 20 * time.Millisecond}, connect(t, broker))
+	r.call(t, "POST", "/api/actions/connector/a", serverLogBody)
+	cut := make(chan int, 1)
+	go func() {
+		status, _ := r.call(t, "POST", "/api/actions/connector/a/_execute", executeLog)
+		cut <- status
+	}()
+	<-arrived
+	r.stop()
+	if err := <-r.ended; err == nil || !strings.Contains(err.Error(), "stop: requests still ran after 20ms") {
+		t.Errorf("run: %v", err)
+	}
+	if status := <-cut; status != 0 {
+		t.Errorf("the request in flight got %d", status)
+	}
+	release()
+}
+
+func TestRunKeepsConnectorsForTheNextStart(t *testing.T) {
+	t.Parallel()
+	broker, dir := startBroker(t, 0), t.TempDir()
+	for start := range 2 {
+		r := run(t, Config{DataDir: dir, ShutdownTimeout: 10 * time.Second}, connect(t, broker))
+		want := []int{http.StatusOK, http.StatusConflict}[start]
+		if status, body := r.call(t, "POST", "/api/actions/connector/a", serverLogBody); status != want {
+			t.Errorf("start %d: %d %s", start, status, body)
+		}
+		r.stop()
+		if err := <-r.ended; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	}
+}
+
+func TestRunRefusesToStart(t *testing.T) {
+	t.Parallel()
+	broker := startBroker(t, 0)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { taken.Close() })
+	closed := connect(t, broker)
+	closed.Close()
+	for name, test := range map[string]struct {
+		config Config
+		nc     *nats.Conn
+		want   string
+	}{
+		"configuration file": {Config{ConfigFile: writeConfig(t, "foo: 1")}, connect(t, broker), "PATCHBAY_CONFIG: "},
+		"data directory":     {Config{DataDir: filepath.Join(writeConfig(t, ""), "x")}, connect(t, broker), "make data directory: "},
+		"address":            {Config{DataDir: t.TempDir(), Addr: taken.Addr().String()}, connect(t, broker), "PATCHBAY_HTTP_ADDR: listen tcp "},
+		"broker connection":  {Config{DataDir: t.TempDir()}, closed, "subscribe to replies: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // it would serve for ever
+			defer cancel()
+			err := Run(ctx, test.config, test.nc, slog.New(slog.NewTextHandler(t.Output(), nil)))
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
+	}
+}
