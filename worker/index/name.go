@@ -38,5 +38,6 @@ func badName(name, rule string) error {
 	if len(name) > 300 {
 		name = strings.ToValidUTF8(name[:300], "") + "…" // the cut may go through a letter
 	}
-	return fmt.Errorf("Invalid index name [%s], %s", name, rule) //nolint:staticcheck // Elasticsearch's sentence
+	//lint:ignore ST1005 Elasticsearch's sentence
+	return fmt.Errorf("Invalid index name [%s], %s", name, rule)
 }

@@ -1,0 +1,53 @@
+// Command allinone is all of Patchbay in one process; it needs no other service.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+
+	"patchbay.dev/api"
+	"patchbay.dev/deploy/inprocess"
+	"patchbay.dev/shared/setting"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "patchbay:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
+	var config inprocess.Config
+	var logging setting.Log
+	fs := flag.NewFlagSet("allinone", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	config.Flags(fs)
+	logging.Flags(fs)
+	if slices.Equal(args, []string{"health"}) { // for images without a shell
+		if _, err := setting.Parse(fs, nil, environ); err != nil {
+			return err
+		}
+		return api.CheckReady(ctx, config.API.Addr)
+	}
+	unknown, err := setting.Parse(fs, args, environ)
+	if err != nil {
+		return err
+	}
+	log := logging.New(stderr)
+	setting.Warn(log, unknown)
+	config.API.Ready = func(address net.Addr) {
+		fmt.Fprintf(stdout, "Patchbay is ready at http://%s (data in %s)\n", address, config.API.DataDir)
+	}
+	return inprocess.Run(ctx, config, log)
+}

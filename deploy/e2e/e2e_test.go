@@ -1,0 +1,118 @@
+// Package e2e_test runs the scripts in testdata against Patchbay as users see
+// it: over HTTP, with an Elasticsearch behind. See README.md.
+package e2e_test
+
+import (
+	"context"
+	"flag"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"patchbay.dev/deploy/inprocess"
+	"patchbay.dev/shared/setting"
+	"patchbay.dev/worker/index/elastictest"
+)
+
+// serverURL is the base URL of a running server to test instead of our own.
+var serverURL = flag.String("server", "", "base URL of a compatible server to run the scripts against")
+
+// clusterURL is the URL of a real Elasticsearch to use instead of the stand-in.
+var clusterURL = os.Getenv("PATCHBAY_TEST_ELASTICSEARCH_URL")
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := parse(archive)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.run(t, s.target(t))
+		})
+	}
+}
+
+// target returns the base URL of the server that the script runs against: a
+// fresh one of its own, unless a flag names another.
+func (s *script) target(t *testing.T) string {
+	switch {
+	case *serverURL != "" && s.own:
+		t.Skip("needs a server with settings or files of its own, not the one of -server")
+	case (*serverURL != "" || clusterURL != "") && s.standIn:
+		t.Skip("needs the stand-in of Elasticsearch, which fails on demand")
+	case *serverURL != "":
+		return strings.TrimSuffix(*serverURL, "/")
+	}
+	dir := t.TempDir()
+	for _, f := range s.files {
+		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	url := clusterURL
+	if url == "" {
+		standIn := elastictest.Start()
+		t.Cleanup(func() {
+			standIn.Close()
+			for _, violation := range standIn.Violations() {
+				t.Errorf("Elasticsearch got what it should not: %s", violation)
+			}
+		})
+		url = standIn.URL()
+	}
+	args := []string{"-elasticsearch-url=" + url}
+	for _, setting := range s.settings {
+		args = append(args, strings.ReplaceAll(setting, "$DIR", dir))
+	}
+	return start(t, filepath.Join(dir, "data"), args...)
+}
+
+// start runs all of Patchbay in this process until the test ends and returns its
+// base URL.
+func start(t *testing.T, dataDir string, args ...string) string {
+	t.Helper()
+	var config inprocess.Config
+	fs := flag.NewFlagSet("e2e", flag.ContinueOnError)
+	config.Flags(fs)
+	if _, err := setting.Parse(fs, append([]string{"-http-addr=127.0.0.1:0", "-data-dir=" + dataDir}, args...), nil); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan net.Addr, 1)
+	config.API.Ready = func(address net.Addr) { ready <- address }
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- inprocess.Run(ctx, config, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	}()
+	select {
+	case address := <-ready:
+		t.Cleanup(func() {
+			http.DefaultClient.CloseIdleConnections()
+			cancel()
+			if err := <-ended; err != nil {
+				t.Errorf("stop: %v", err)
+			}
+		})
+		return "http://" + address.String()
+	case err := <-ended:
+		cancel()
+		t.Fatalf("start: %v", err)
+		return ""
+	}
+}

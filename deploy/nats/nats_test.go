@@ -1,0 +1,34 @@
+// Package nats_test holds the broker's configuration to what Patchbay needs.
+package nats_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
+
+	"patchbay.dev/deploy/inprocess"
+)
+
+func TestConfigurationGivesWhatPatchbayNeeds(t *testing.T) {
+	t.Parallel()
+	options, err := server.ProcessConfigFile("nats.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type needs struct {
+		MaxPayload int32 // bytes
+		JetStream  bool
+		StoreDir   string
+		SyncAlways bool
+		Monitoring int
+	}
+	got := needs{options.MaxPayload, options.JetStream, options.StoreDir, options.SyncAlways, options.HTTPPort}
+	want := needs{MaxPayload: 8 << 20, JetStream: true, StoreDir: "/data", SyncAlways: true, Monitoring: 8222}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("nats.conf (-want +got):\n%s", diff)
+	}
+	if got, want := options.MaxPayload, int32(inprocess.MaxPayload); got != want {
+		t.Errorf("max_payload is %d bytes, in the all-in-one %d", got, want)
+	}
+}
