@@ -1,0 +1,152 @@
+// Command floor is the least that does the work of a synchronous execution: an
+// HTTP handler that asks a worker over NATS and a worker that writes a log line,
+// with the process layout of the all-in-one. Patchbay is measured beside it.
+//
+// It checks nothing, stores nothing and survives nothing: that is what the
+// difference to Patchbay pays for.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	subject = "floor.execute.server-log"
+	timeout = 5 * time.Second
+)
+
+type job struct {
+	ID     string          `json:"id"`
+	Type   string          `json:"type"`
+	Space  string          `json:"space"`
+	Config json.RawMessage `json:"config"`
+	Params json.RawMessage `json:"params"`
+}
+
+type result struct {
+	ConnectorID string `json:"connector_id"`
+	Status      string `json:"status"`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "floor:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	broker, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true})
+	if err != nil {
+		return err
+	}
+	broker.Start()
+	defer broker.WaitForShutdown()
+	defer broker.Shutdown()
+	if !broker.ReadyForConnections(timeout) {
+		return errors.New("broker did not start")
+	}
+	workerConn, err := nats.Connect("", nats.InProcessServer(broker))
+	if err != nil {
+		return err
+	}
+	defer workerConn.Close()
+	apiConn, err := nats.Connect("", nats.InProcessServer(broker))
+	if err != nil {
+		return err
+	}
+	defer apiConn.Close()
+	if err := work(workerConn); err != nil {
+		return err
+	}
+	return serve(ctx, apiConn)
+}
+
+// work answers jobs, each in a goroutine of its own.
+func work(nc *nats.Conn) error {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	_, err := nc.QueueSubscribe(subject, "workers", func(msg *nats.Msg) {
+		go func() {
+			var j job
+			var params struct{ Message string }
+			status := "ok"
+			if errors.Join(json.Unmarshal(msg.Data, &j), json.Unmarshal(j.Params, &params)) != nil {
+				status = "error"
+			}
+			log.Info("Server log: "+params.Message, "space", j.Space, "type", j.Type, "execution", j.ID)
+			if answer, err := json.Marshal(result{Status: status}); err == nil {
+				_ = msg.Respond(answer) // without an answer the caller's time ends
+			}
+		}()
+	})
+	if err != nil {
+		return err
+	}
+	return nc.Flush()
+}
+
+// serve answers HTTP until ctx ends.
+func serve(ctx context.Context, nc *nats.Conn) error {
+	e := echo.New()
+	e.POST("/api/actions/connector/:id/_execute", func(c echo.Context) error { return execute(c, nc) })
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	h := &http.Server{Handler: e}
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(listener) }()
+	fmt.Printf("Floor is ready at http://%s\n", listener.Addr())
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer stop()
+	return h.Shutdown(ctx)
+}
+
+func execute(c echo.Context, nc *nats.Conn) error {
+	var body struct {
+		Params json.RawMessage `json:"params"`
+	}
+	if err := json.NewDecoder(c.Request().Body).Decode(&body); err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, err.Error())
+	}
+	data, err := json.Marshal(job{
+		ID: rand.Text(), Type: ".server-log", Space: "default", Config: json.RawMessage("{}"), Params: body.Params,
+	})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithTimeout(c.Request().Context(), timeout)
+	defer stop()
+	msg, err := nc.RequestWithContext(ctx, subject, data)
+	if err != nil {
+		return echo.NewHTTPError(http.StatusServiceUnavailable, err.Error())
+	}
+	var r result
+	if err := json.Unmarshal(msg.Data, &r); err != nil {
+		return err
+	}
+	r.ConnectorID = c.Param("id")
+	return c.JSON(http.StatusOK, r)
+}
