@@ -196,8 +196,8 @@ func TestWorkerThatDiesIsToldAsUnknown(t *testing.T) {
 		_, body, err := postJSON(p.url+"/api/actions/connector/silent/_execute", `{"params":{"documents":[{"n":1}]}}`)
 		answer <- fmt.Sprint(body, err)
 	}()
-	for p.cluster.Requests() == 0 { // the destination has the documents
-		<-time.After(time.Millisecond)
+	if err := p.cluster.Wait(t.Context(), 1); err != nil { // the destination has the documents
+		t.Fatal(err)
 	}
 	nc.Close() // as if its machine had vanished
 	select {
