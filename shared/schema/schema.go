@@ -33,6 +33,9 @@ import (
 	"sync"
 )
 
+// maxKey is how many bytes of an unknown key a refusal repeats.
+const maxKey = 200
+
 // Record is a JSON object with any keys, as the bytes that were sent.
 type Record json.RawMessage
 
@@ -212,23 +215,20 @@ func decodeAny(raw []byte, v reflect.Value, noBlank bool) *Error {
 	return nil
 }
 
-// hasBlank reports whether raw is, or holds at any depth, a string of white space only.
+// hasBlank reports whether raw is, or holds at any depth, a string of white space
+// only. It looks at every string once: one that a colon follows is a key.
 func hasBlank(raw []byte) bool {
-	switch typeOf(raw) {
-	case "string":
-		return strings.TrimSpace(text(raw)) == ""
-	case "Array":
-		for each := range elements(raw) {
-			if hasBlank(each) {
-				return true
-			}
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '"' {
+			continue
 		}
-	case "Object":
-		for _, each := range Members(raw) {
-			if hasBlank(each) {
-				return true
-			}
+		end := stringEnd(raw, i)
+		next := skipSpace(raw, end)
+		isKey := next < len(raw) && raw[next] == ':'
+		if !isKey && strings.TrimSpace(text(raw[i:end])) == "" {
+			return true
 		}
+		i = end - 1
 	}
 	return false
 }
@@ -281,6 +281,9 @@ func decodeObject(raw []byte, v reflect.Value) *Error {
 		}
 	}
 	if hasUnknown {
+		if len(unknown) > maxKey {
+			unknown = strings.ToValidUTF8(unknown[:maxKey], "") + "…"
+		}
 		return refuse("definition for this key is missing").under(unknown)
 	}
 	return nil

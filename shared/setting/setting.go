@@ -78,6 +78,9 @@ func Parse(fs *flag.FlagSet, args, environ []string) (unknown []string, err erro
 			continue // not set, as compose files write it
 		}
 		if err := fs.Set(flagName, value); err != nil && malformed == nil {
+			if strings.Contains(value, "@") {
+				value = "…" // a URL with a password in it, perhaps
+			}
 			malformed = fmt.Errorf("%s: %q is not valid: %w", name, value, err)
 		}
 	}

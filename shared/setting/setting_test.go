@@ -152,8 +152,8 @@ func TestParseNamesTheMalformedVariable(t *testing.T) {
 		"PATCHBAY_EXECUTE_TIMEOUT=60":   `PATCHBAY_EXECUTE_TIMEOUT: "60" is not valid: a duration above 0 like "60s" is expected`,
 		"PATCHBAY_MAX_BODY=8MB":         `PATCHBAY_MAX_BODY: "8MB" is not valid: a number of bytes above 0 like "1048576" or "8MiB" is expected`,
 		"PATCHBAY_WORKER_TYPES=.index,": `PATCHBAY_WORKER_TYPES: ".index," is not valid: words with commas between them are expected`,
-		"PATCHBAY_LOG_LEVEL=loud":       `PATCHBAY_LOG_LEVEL: "loud" is not valid: it is none of the choices that -help tells`,
-		"PATCHBAY_LOG_FORMAT=xml":       `PATCHBAY_LOG_FORMAT: "xml" is not valid: it is none of the choices that -help tells`,
+		"PATCHBAY_LOG_LEVEL=loud":       `PATCHBAY_LOG_LEVEL: "loud" is not valid: one of debug, error, fatal, info, trace, warn is expected`,
+		"PATCHBAY_LOG_FORMAT=xml":       `PATCHBAY_LOG_FORMAT: "xml" is not valid: one of json, text is expected`,
 	} {
 		// Also when a flag would win: what is there is either right or a slip.
 		for _, args := range [][]string{nil, {"-worker-slots=1", "-log-level=info"}} {

@@ -3,7 +3,10 @@ package setting
 import (
 	"errors"
 	"flag"
+	"maps"
 	"math"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -65,11 +68,25 @@ func List(fs *flag.FlagSet, p *[]string, name, fallback, usage string) {
 // Choice declares a setting that is one of a few words.
 func Choice[T any](fs *flag.FlagSet, p *T, name, fallback, usage string, choices map[string]T) {
 	declare(fs, p, name, fallback, usage, func(s string) (T, error) {
-		v, ok := choices[s]
+		v, ok := choices[strings.ToLower(s)]
 		if !ok {
-			return v, errors.New("it is none of the choices that -help tells")
+			return v, errors.New("one of " + strings.Join(slices.Sorted(maps.Keys(choices)), ", ") + " is expected")
 		}
 		return v, nil
+	})
+}
+
+// Broker declares a setting that is the URL of a NATS server, or several with
+// commas between them.
+func Broker(fs *flag.FlagSet, p *string, name, fallback, usage string) {
+	declare(fs, p, name, fallback, usage, func(s string) (string, error) {
+		for each := range strings.SplitSeq(s, ",") {
+			u, err := url.Parse(strings.TrimSpace(each))
+			if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+				return "", errors.New(`a URL like "nats://127.0.0.1:4222" is expected`)
+			}
+		}
+		return s, nil
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"math"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,9 +82,29 @@ func TestChoiceIsOneOfAFewWords(t *testing.T) {
 	choices := map[string]int{"one": 1, "two": 2}
 	check(t, func(fs *flag.FlagSet, p *int) { setting.Choice(fs, p, "x", "two", "", choices) },
 		map[string]int{"one": 1, "two": 2},
-		"", "three", "One", "one ")
+		"", "three", "one ")
 	// A default that is none of the words only tells what happens without one.
 	check(t, func(fs *flag.FlagSet, p *int) { setting.Choice(fs, p, "x", "whatever fits", "", choices) },
 		map[string]int{"one": 1},
 		"", "whatever fits")
+}
+
+func TestBrokerIsAURLAndItsPasswordIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	for value, ok := range map[string]bool{
+		"nats://127.0.0.1:4222": true, "tls://user:s3cret@broker:4222": true, "nats://a:1, nats://b:2": true, "wss://h": true,
+		"foo": false, "http://x:1": false, "nats://": false, "127.0.0.1:4222": false,
+		"nats://user:s3cret%@h": false, "nats://user:s3cret@h:bad": false, "nats://a:1,": false,
+	} {
+		fs := flag.NewFlagSet("patchbay", flag.ContinueOnError)
+		var got string
+		setting.Broker(fs, &got, "nats-url", "nats://127.0.0.1:4222", "")
+		_, err := setting.Parse(fs, nil, []string{"PATCHBAY_NATS_URL=" + value})
+		if (err == nil) != ok || ok && got != value {
+			t.Errorf("%s: %q, %v, want it taken: %t", value, got, err, ok)
+		}
+		if err != nil && strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("the error repeats the password: %v", err)
+		}
+	}
 }

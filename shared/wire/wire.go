@@ -47,7 +47,8 @@ const prefix = "patchbay.v1."
 func Subject(typeID string) (string, error) { return subject("execute.", typeID) }
 
 // CancelSubject returns the subject on which workers of a type hear that nobody
-// waits for an execution any more; the body is the execution id.
+// waits for an execution any more; the body is the reply subject of its request,
+// which no other request ever has.
 func CancelSubject(typeID string) (string, error) { return subject("cancel.", typeID) }
 
 func subject(verb, typeID string) (string, error) {
