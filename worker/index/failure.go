@@ -50,20 +50,49 @@ func (e *Executor) noAnswer(ctx context.Context, err error, sent bool) *wire.Fai
 }
 
 // tooLarge answers for a response over the limit. Elasticsearch begins it with
-// whether any document failed: if that says no, nothing is unknown.
+// whether any document failed: then the outcome is known all the same.
 func (e *Executor) tooLarge(response *esapi.Response, answer []byte) (json.RawMessage, error) {
 	limit := fmt.Sprintf("the cluster's answer is larger than %d bytes (PATCHBAY_MAX_RESPONSE)", e.maxResponse)
 	if response.IsError() {
 		reason := strconv.Itoa(response.StatusCode) + ": " + limit
 		return nil, refusedByCluster(response.StatusCode, response.Header, []byte(reason), e.now())
 	}
-	beginning, _, found := bytes.Cut(answer[:min(len(answer), 100)], []byte(`,"items":`))
-	without := append(bytes.Clone(beginning), `,"items":[]}`...)
-	var bulk bulkAnswer
-	if found && json.Unmarshal(without, &bulk) == nil && bulk.Errors != nil && !*bulk.Errors {
-		return without, nil
+	beginning, failed, known := beforeItems(answer)
+	switch {
+	case !known:
+		return nil, unknown(limit)
+	case failed:
+		return nil, refused("some documents were not written: " + limit)
+	default:
+		return append(beginning, `"items":[]}`...), nil
 	}
-	return nil, unknown(limit)
+}
+
+// beforeItems returns the bytes of a _bulk answer before its items, and whether
+// any of them failed, if that is told there.
+func beforeItems(answer []byte) (beginning []byte, failed, known bool) {
+	d := json.NewDecoder(bytes.NewReader(answer))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return nil, false, false
+	}
+	for {
+		end := d.InputOffset()
+		key, err := d.Token()
+		if err != nil {
+			return nil, false, false
+		}
+		if key == "items" {
+			quote := int(end) + bytes.IndexByte(answer[end:], '"')
+			return bytes.Clone(answer[:quote]), failed, known
+		}
+		value, err := d.Token()
+		if _, nested := value.(json.Delim); err != nil || nested {
+			return nil, false, false
+		}
+		if key == "errors" {
+			failed, known = value.(bool)
+		}
+	}
 }
 
 // refusedByCluster is the failure of a request that the cluster, or something
@@ -73,10 +102,14 @@ func refusedByCluster(status int, header http.Header, body []byte, now time.Time
 	if reason == "" {
 		reason = strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status)) // not every status has a text
 	}
-	switch status {
-	case http.StatusBadGateway, http.StatusGatewayTimeout:
-		return unknown(reason) // a proxy that lost the cluster's answer
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	// What stands before the cluster may have passed the request on and lost the
+	// answer. Elasticsearch itself says on every answer that it is its own.
+	own := header.Get("X-Elastic-Product") != ""
+	lost := status >= 500 || status == http.StatusRequestTimeout || status == 499
+	switch {
+	case lost && !own:
+		return unknown(reason)
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 		return &wire.Failure{Message: message, ServiceMessage: reason, Retry: retryAfter(header.Get("Retry-After"), now), Source: wire.User}
 	default:
 		return refused(reason)

@@ -261,7 +261,7 @@ func TestBeginningOfALargeAnswerMustSayThatAllWentWell(t *testing.T) {
 	tests := []struct{ beginning, want string }{
 		{`{"errors":false,"took":3,"items":[`, `{"errors":false,"took":3,"items":[]}`},
 		{`{"took":3,"ingest_took":1,"errors":false,"items":[`, `{"took":3,"ingest_took":1,"errors":false,"items":[]}`},
-		{`{"errors":true,"took":3,"items":[`, ""},
+		{`{ "errors" : false , "took": 3, "items" : [`, `{ "errors" : false , "took": 3, "items":[]}`},
 		{`{"took":3,"items":[`, ""},
 		{`{"x":"\"errors\":false","items":[`, ""},
 		{`{"x":{"errors":false},"items":[`, ""},
@@ -276,6 +276,31 @@ func TestBeginningOfALargeAnswerMustSayThatAllWentWell(t *testing.T) {
 		}
 		if test.want == "" && !failure(t, err).Unknown {
 			t.Errorf("%s: %v, want unknown", test.beginning, err)
+		}
+	}
+	_, err := e.tooLarge(&esapi.Response{StatusCode: http.StatusOK}, []byte(`{"errors":true,"took":3,"items":[`+rest))
+	if got := failure(t, err); got.Unknown || !strings.HasPrefix(got.ServiceMessage, "some documents were not written: ") {
+		t.Errorf("an answer that begins with failures: %+v, want them told", got)
+	}
+}
+
+// A status of 5xx is certain only from Elasticsearch itself: what stands before
+// it may have passed the documents on.
+func TestErrorOfSomethingBeforeTheClusterIsUnknown(t *testing.T) {
+	t.Parallel()
+	own := http.Header{"X-Elastic-Product": {"Elasticsearch"}}
+	for _, test := range []struct {
+		status  int
+		header  http.Header
+		unknown bool
+	}{
+		{500, own, false}, {503, own, false}, {408, own, false},
+		{500, nil, true}, {502, nil, true}, {503, nil, true}, {504, nil, true}, {520, nil, true}, {524, nil, true},
+		{408, nil, true}, {499, nil, true},
+		{400, nil, false}, {401, nil, false}, {403, nil, false}, {404, nil, false}, {413, nil, false}, {429, nil, false},
+	} {
+		if got := refusedByCluster(test.status, test.header, nil, clock); got.Unknown != test.unknown {
+			t.Errorf("%d with %v: %+v, want unknown %t", test.status, test.header, got, test.unknown)
 		}
 	}
 }

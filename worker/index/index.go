@@ -150,7 +150,9 @@ func (e *Executor) Execute(ctx context.Context, job bulkJob) (json.RawMessage, e
 
 func (e *Executor) write(ctx context.Context, job bulkJob) (json.RawMessage, error) {
 	if e.client == nil {
-		return nil, refused("no Elasticsearch cluster is configured: set PATCHBAY_ELASTICSEARCH_URL for the worker")
+		failure := refused("no Elasticsearch cluster is configured: set PATCHBAY_ELASTICSEARCH_URL for the worker")
+		failure.Source = wire.Framework
+		return nil, failure
 	}
 	target := job.Config.Index
 	if override := job.Params.IndexOverride; override != nil {

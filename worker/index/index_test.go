@@ -208,7 +208,7 @@ func TestExecuteWithoutClusterNamesTheSetting(t *testing.T) {
 	want := &wire.Failure{
 		Message:        "error indexing documents",
 		ServiceMessage: "no Elasticsearch cluster is configured: set PATCHBAY_ELASTICSEARCH_URL for the worker",
-		Source:         wire.User,
+		Source:         wire.Framework,
 	}
 	if diff := cmp.Diff(want, failure(t, err), comparable); diff != "" {
 		t.Errorf("failure (-want +got):\n%s", diff)
@@ -241,9 +241,9 @@ func TestResponseLimitIsExact(t *testing.T) {
 	_, err = execute(100, "per-item", `{"status":400}`)
 	want := &wire.Failure{
 		Message: "error indexing documents",
-		ServiceMessage: "the outcome is unknown, the documents may have been written: " +
+		ServiceMessage: "some documents were not written: " +
 			"the cluster's answer is larger than 100 bytes (PATCHBAY_MAX_RESPONSE)",
-		Retry: wire.RetryNever(), Source: wire.User, Unknown: true,
+		Source: wire.User,
 	}
 	if diff := cmp.Diff(want, failure(t, err), comparable); diff != "" {
 		t.Errorf("a failed item over the limit (-want +got):\n%s", diff)

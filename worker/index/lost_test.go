@@ -151,7 +151,7 @@ func TestErrorStatusWithACutBodyIsNotUnknown(t *testing.T) {
 		{in5, &wire.Failure{ServiceMessage: "429 Too Many Requests", Retry: wire.RetryAt(clock.Add(5 * time.Second))}},
 		{in5 + `{"error":{"ty`, &wire.Failure{ServiceMessage: `{"error":{"ty`, Retry: wire.RetryAt(clock.Add(5 * time.Second))}},
 		{"HTTP/1.1 401 Unauthorized\r\nContent-Length: 1000\r\n\r\n", &wire.Failure{ServiceMessage: "401 Unauthorized"}},
-		{"HTTP/1.1 520 \r\nContent-Length: 1000\r\n\r\n", &wire.Failure{ServiceMessage: "520"}},
+		{"HTTP/1.1 520 \r\nContent-Length: 1000\r\n\r\n", lost("520")},
 		{"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 1000\r\n\r\n", lost("502 Bad Gateway")},
 	}
 	for _, test := range tests {

@@ -81,14 +81,18 @@ const maxText = 16 << 10
 func failureOf(err error) *wire.Failure {
 	f, ok := errors.AsType[*wire.Failure](err)
 	if !ok {
-		return thrown(err)
-	}
-	if len(f.ServiceMessage) <= maxText {
-		return f
+		f = thrown(err)
 	}
 	short := *f
-	short.ServiceMessage = strings.ToValidUTF8(f.ServiceMessage[:maxText], "") + "…"
+	short.Message, short.ServiceMessage = shortened(f.Message), shortened(f.ServiceMessage)
 	return &short
+}
+
+func shortened(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
 }
 
 // thrown is Kibana's answer when an executor throws.

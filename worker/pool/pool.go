@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +31,8 @@ type Pool struct {
 	nc      *nats.Conn
 	options Options
 	log     *slog.Logger
-	subs    []*nats.Subscription
+	subs    []*nats.Subscription // of executions
+	cancel  []*nats.Subscription // of callers who leave
 
 	ctx  context.Context // ends when running executions must end
 	stop context.CancelCauseFunc
@@ -38,8 +40,23 @@ type Pool struct {
 	jobs sync.WaitGroup
 
 	mu      sync.Mutex
-	cancels map[string]context.CancelCauseFunc // by execution id
+	cancels map[string]context.CancelCauseFunc // by reply subject, which no two jobs share
+	early   early
 }
+
+// early keeps the last cancels that came before their jobs: they arrive on
+// another subscription and may overtake.
+type early struct {
+	subjects [1024]string
+	next     int
+}
+
+func (e *early) add(subject string) {
+	e.subjects[e.next%len(e.subjects)] = subject
+	e.next++
+}
+
+func (e *early) has(subject string) bool { return slices.Contains(e.subjects[:], subject) }
 
 // Reasons for which the context of an execution ends, besides its deadline.
 var (
@@ -80,12 +97,15 @@ func (p *Pool) subscribe(h Handler) error {
 	if err != nil {
 		return fmt.Errorf("subscribe to %s: %w", subject, err)
 	}
+	p.subs = append(p.subs, run)
 	abandon, err := p.nc.Subscribe(cancel, func(msg *nats.Msg) { p.abandon(string(msg.Data)) })
 	if err != nil {
 		return fmt.Errorf("subscribe to %s: %w", cancel, err)
 	}
-	p.subs = append(p.subs, run, abandon)
-	return nil
+	p.cancel = append(p.cancel, abandon)
+	// The callbacks do not block, so that little waits; but a few large requests
+	// are more than the default limits, and would be dropped.
+	return errors.Join(run.SetPendingLimits(-1, -1), abandon.SetPendingLimits(-1, -1))
 }
 
 // Stop takes no more executions, waits for the running ones, at most for the
@@ -93,16 +113,37 @@ func (p *Pool) subscribe(h Handler) error {
 func (p *Pool) Stop() error {
 	errs := []error{p.drain()}
 	// Only now: a message that was under way when the drain began has become a job.
+	end := time.Now().Add(p.options.Grace)
 	grace := time.AfterFunc(p.options.Grace, func() { p.stop(ErrStopping) })
 	p.jobs.Wait()
 	grace.Stop()
 	p.stop(ErrStopping)
-	if p.nc.IsConnected() {
-		if err := p.nc.Flush(); err != nil {
-			errs = append(errs, fmt.Errorf("flush replies: %w", err))
+	for _, sub := range p.cancel { // not before: who leaves now still ends a job
+		errs = append(errs, sub.Unsubscribe())
+	}
+	return errors.Join(append(errs, p.flush(time.Until(end)))...)
+}
+
+// flush returns when the replies have reached the broker. If it is away, what is
+// left of the grace is the time for it to come back.
+func (p *Pool) flush(left time.Duration) error {
+	if !p.nc.IsConnected() {
+		waiting, _ := p.nc.Buffered()
+		if waiting <= 0 {
+			return nil
+		}
+		back := p.nc.StatusChanged(nats.CONNECTED)
+		defer p.nc.RemoveStatusListener(back)
+		select {
+		case <-back:
+		case <-time.After(left):
+			return fmt.Errorf("replies of %d bytes could not be sent: the broker is away", waiting)
 		}
 	}
-	return errors.Join(errs...)
+	if err := p.nc.Flush(); err != nil {
+		return fmt.Errorf("flush replies: %w", err)
+	}
+	return nil
 }
 
 // drain ends the subscriptions and returns when their last message was taken.
@@ -153,8 +194,8 @@ func (p *Pool) run(h Handler, msg *nats.Msg) wire.Reply {
 	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	p.remember(req.ExecutionID, cancel)
-	defer p.forget(req.ExecutionID)
+	p.remember(msg.Reply, cancel)
+	defer p.forget(msg.Reply)
 	defer p.heartbeat(msg)()
 
 	data, err := p.call(ctx, h, &req)
@@ -205,24 +246,29 @@ func (p *Pool) heartbeat(msg *nats.Msg) (stop func()) {
 	}
 }
 
-func (p *Pool) remember(id string, cancel context.CancelCauseFunc) {
+func (p *Pool) remember(reply string, cancel context.CancelCauseFunc) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cancels[id] = cancel
-}
-
-func (p *Pool) forget(id string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.cancels, id)
-}
-
-func (p *Pool) abandon(id string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if cancel := p.cancels[id]; cancel != nil {
+	p.cancels[reply] = cancel
+	if p.early.next > 0 && p.early.has(reply) {
 		cancel(ErrAbandoned)
 	}
+}
+
+func (p *Pool) forget(reply string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.cancels, reply)
+}
+
+func (p *Pool) abandon(reply string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if cancel := p.cancels[reply]; cancel != nil {
+		cancel(ErrAbandoned)
+		return
+	}
+	p.early.add(reply)
 }
 
 func (p *Pool) signal(msg *nats.Msg, signal string) {

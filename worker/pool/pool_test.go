@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -225,13 +226,13 @@ func TestAbandonedJobEnds(t *testing.T) {
 	abandoned, other := b.send(t, "abandoned", patience), b.send(t, "other", patience)
 	<-started
 	<-started
-	if err := b.nc.Publish("patchbay.v1.cancel.probe", []byte("abandoned")); err != nil {
+	if err := b.nc.Publish("patchbay.v1.cancel.probe", []byte(abandoned.Subject)); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := final(t, abandoned).Failure.ServiceMessage, pool.ErrAbandoned.Error(); got != want {
 		t.Errorf("service message: %q, want %q", got, want)
 	}
-	if err := b.nc.Publish("patchbay.v1.cancel.probe", []byte("other")); err != nil {
+	if err := b.nc.Publish("patchbay.v1.cancel.probe", []byte(other.Subject)); err != nil {
 		t.Fatal(err)
 	}
 	final(t, other) // it was still there to be cancelled
@@ -337,5 +338,81 @@ func TestStartDoesNotWaitForABrokerThatIsAway(t *testing.T) {
 	}
 	if err := p.Stop(); err != nil {
 		t.Errorf("Stop: %v", err)
+	}
+}
+
+// A cancel comes on another subscription than its job, and may overtake it.
+func TestJobThatWasAbandonedBeforeItCameEnds(t *testing.T) {
+	t.Parallel()
+	b := setup(t, pool.Options{Slots: 1}, func(ctx context.Context, _ job) (json.RawMessage, error) {
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	})
+	for range 20 {
+		inbox := b.nc.NewInbox()
+		sub, err := b.nc.SubscribeSync(inbox)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := []byte(`{"connector":{"config":{}},"params":{},"time_left_ms":10000}`)
+		for _, msg := range []*nats.Msg{
+			{Subject: "patchbay.v1.cancel.probe", Data: []byte(inbox)},
+			{Subject: "patchbay.v1.execute.probe", Reply: inbox, Data: body},
+		} {
+			if err := b.nc.PublishMsg(msg); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, want := final(t, sub).Failure.ServiceMessage, pool.ErrAbandoned.Error(); got != want {
+			t.Fatalf("service message: %q, want %q", got, want)
+		}
+	}
+}
+
+func TestCallerWhoLeavesWhileTheWorkerStopsIsHeard(t *testing.T) {
+	t.Parallel()
+	started := make(chan struct{})
+	b := setup(t, pool.Options{Slots: 1}, func(ctx context.Context, _ job) (json.RawMessage, error) {
+		close(started)
+		<-ctx.Done()
+		return nil, context.Cause(ctx)
+	})
+	sub := b.send(t, "e", patience)
+	<-started
+	stopped := make(chan error, 1)
+	go func() { stopped <- b.pool.Stop() }()
+	for { // until it takes no more
+		if _, err := b.nc.Request("patchbay.v1.execute.probe", nil, patience); errors.Is(err, nats.ErrNoResponders) {
+			break
+		}
+	}
+	if err := b.nc.Publish("patchbay.v1.cancel.probe", []byte(sub.Subject)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := final(t, sub).Failure.ServiceMessage, pool.ErrAbandoned.Error(); got != want {
+		t.Errorf("service message: %q, want %q", got, want)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("Stop: %v", err)
+	}
+}
+
+func TestPanicIsToldWithoutItsText(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	broker := pooltest.Broker(t)
+	run := func(context.Context, job) (json.RawMessage, error) { panic("s3cret") }
+	p, err := pool.Start(pooltest.Connect(t, broker), []pool.Handler{pool.Handle(probe, run)},
+		pool.Options{Slots: 1, Grace: patience}, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bundle{p, pooltest.Connect(t, broker)}
+	final(t, b.send(t, "e", patience))
+	if err := p.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "executor panicked") || strings.Contains(log.String(), "s3cret") {
+		t.Errorf("log: %s\nwant the panic without its text", log.String())
 	}
 }

@@ -21,6 +21,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	if err := run(ctx, os.Args[1:], os.Environ()); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		os.Exit(1)
@@ -34,7 +35,7 @@ func run(ctx context.Context, args, environ []string) error {
 	fs := flag.NewFlagSet("worker", flag.ContinueOnError)
 	config.Flags(fs)
 	logging.Flags(fs)
-	fs.StringVar(&url, "nats-url", nats.DefaultURL, "address of the NATS server")
+	setting.Broker(fs, &url, "nats-url", nats.DefaultURL, "address of the NATS server")
 	setting.Duration(fs, &config.ShutdownTimeout, "shutdown-timeout", "30s", "how long running executions may last once the worker stops")
 	unknown, err := setting.Parse(fs, args, environ)
 	if err != nil {
@@ -58,6 +59,7 @@ func connect(url string, log *slog.Logger) (*nats.Conn, error) {
 		nats.Name("patchbay worker"),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(), // credentials may be put right while we run
 		nats.ReconnectWait(250*time.Millisecond),
 		nats.PingInterval(10*time.Second),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -65,14 +67,15 @@ func connect(url string, log *slog.Logger) (*nats.Conn, error) {
 				log.Warn("broker connection lost", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("broker connected", "url", nc.ConnectedUrlRedacted()) }),
+		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("broker connected", "address", nc.ConnectedAddr()) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("broker connected", "address", nc.ConnectedAddr()) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("broker reports", "error", err) }),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("PATCHBAY_NATS_URL: %w", err) // without the URL, which may hold a password
+		return nil, fmt.Errorf("PATCHBAY_NATS_URL: %w", err)
 	}
 	if !nc.IsConnected() {
-		log.Warn("broker cannot be reached yet; trying again until it can")
+		log.Warn("broker cannot be reached yet; trying again until it can", "error", nc.LastError())
 	}
 	return nc, nil
 }
