@@ -49,12 +49,6 @@ const firstRead = 256 << 10
 
 func (s *server) readAll(c echo.Context) ([]byte, error) {
 	r := c.Request()
-	// Not the server's ReadTimeout: that would go on counting while the
-	// execution runs, and then end it.
-	control := http.NewResponseController(c.Response())
-	if err := control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
-		return nil, fmt.Errorf("set read deadline: %w", err)
-	}
 	var b bytes.Buffer
 	// What a client only announces takes no more memory than this.
 	b.Grow(int(min(max(r.ContentLength, 0), firstRead)) + bytes.MinRead)
@@ -63,12 +57,12 @@ func (s *server) readAll(c echo.Context) ([]byte, error) {
 		return nil, s.bodyTooLarge()
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) { // its text would show our addresses
-		return nil, badRequest(fmt.Sprintf("The request body did not arrive within %s.", bodyTimeout))
+		return nil, badRequest(fmt.Sprintf("The request body did not arrive within %s.", s.bodyTimeout))
 	}
 	if err != nil {
 		return nil, badRequest("The request body could not be read: " + err.Error())
 	}
-	if err := control.SetReadDeadline(time.Time{}); err != nil {
+	if err := http.NewResponseController(c.Response()).SetReadDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("clear read deadline: %w", err)
 	}
 	return b.Bytes(), nil

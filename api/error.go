@@ -41,8 +41,9 @@ func (s *server) handleError(err error, c echo.Context) {
 		return
 	}
 	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
-		c.Response().Committed = true // the client is gone: nobody reads an answer
-		return
+		// The client is gone, or has closed its side: an answer that says nothing
+		// would be worse than none.
+		panic(http.ErrAbortHandler)
 	}
 	p := problemOf(err, c)
 	if p.status == http.StatusInternalServerError {

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -39,12 +41,26 @@ func (s *server) execute(d dialect) echo.HandlerFunc {
 		request.Space = space(c)
 		request.Params = json.RawMessage(body.Params)
 		reply, err := s.dispatch.Ask(c.Request().Context(), &request, traceContext(c.Request().Header), s.config.ExecuteTimeout)
+		s.record(&request, reply, err)
 		if err != nil {
 			return err
 		}
 		c.Response().Header().Set(headerOutcome, string(reply.Outcome()))
 		return writeJSON(c, http.StatusOK, d.result(request.Connector.ID, reply))
 	}
+}
+
+// record logs how an execution ended: by its id someone asks what became of it.
+func (s *server) record(r *wire.Request, reply wire.Reply, err error) {
+	level, message, detail := slog.LevelDebug, "execution ended", ""
+	switch {
+	case err != nil:
+		level, message, detail = slog.LevelInfo, "execution was not run", err.Error()
+	case reply.Outcome() == wire.Unknown:
+		level, message, detail = slog.LevelWarn, "execution has an unknown outcome", reply.Failure.ServiceMessage
+	}
+	s.log.LogAttrs(context.Background(), level, message, slog.String("execution", r.ExecutionID), slog.String("space", r.Space),
+		slog.String("connector", r.Connector.ID), slog.String("type", r.Connector.Type), slog.String("detail", detail))
 }
 
 // load returns a request for the connector that the path names.

@@ -20,7 +20,8 @@ func CheckReady(ctx context.Context, addr string) error {
 	if err != nil {
 		return fmt.Errorf("PATCHBAY_HTTP_ADDR: %w", err)
 	}
-	response, err := http.DefaultClient.Do(r)
+	// Not the default client, which would ask a proxy of the environment.
+	response, err := (&http.Client{Transport: &http.Transport{}}).Do(r)
 	if err != nil {
 		return err
 	}

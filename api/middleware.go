@@ -2,11 +2,13 @@ package api
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
@@ -25,6 +27,20 @@ func (s *server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 				err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 			}
 		}()
+		return next(c)
+	}
+}
+
+// limitRead gives the client a time for its body. It holds for every route, also
+// one that answers without reading: the server reads what is left.
+func (s *server) limitRead(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		// Not the server's ReadTimeout: that would go on counting while an execution
+		// runs, and then end it. Who has read the body takes the limit away.
+		control := http.NewResponseController(c.Response())
+		if err := control.SetReadDeadline(time.Now().Add(s.bodyTimeout)); err != nil {
+			return fmt.Errorf("set read deadline: %w", err)
+		}
 		return next(c)
 	}
 }
@@ -63,6 +79,30 @@ func warnLegacy(next echo.HandlerFunc) echo.HandlerFunc {
 		c.Response().Header().Set("Warning", `299 Patchbay "This route is deprecated; use /api/actions/connector."`)
 		return next(c)
 	}
+}
+
+// refuseForeignHost protects a listener on loopback from pages that give their
+// own name this machine's address: a browser then takes us for their server.
+func (s *server) refuseForeignHost(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if s.loopback && !isLoopback(c.Request().Host) {
+			return &problem{status: http.StatusForbidden,
+				message: "Requests to a loopback address must name it in their Host header, as in http://localhost:5601."}
+		}
+		return next(c)
+	}
+}
+
+func isLoopback(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = strings.Trim(hostport, "[]")
+	}
+	if strings.EqualFold(host, "localhost") || strings.HasSuffix(strings.ToLower(host), ".localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
 }
 
 // refuseCrossOrigin is the fence against browsers: kbn-xsrf is accepted and not

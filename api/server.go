@@ -26,6 +26,7 @@ const (
 	bodyTimeout   = 60 * time.Second
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 64 << 10 // bytes
+	lastWords     = time.Second
 )
 
 type server struct {
@@ -35,6 +36,8 @@ type server struct {
 	store         *store.Store
 	dispatch      *dispatch.Dispatcher
 	preconfigured map[string]*preconfigured
+	loopback      bool // only this machine can connect
+	bodyTimeout   time.Duration
 }
 
 // routes is the whole route table.
@@ -42,7 +45,7 @@ func (s *server) routes() *echo.Echo {
 	e := echo.New()
 	e.IPExtractor = echo.ExtractIPDirect() // the default believes any X-Forwarded-For
 	e.HTTPErrorHandler = s.handleError
-	e.Use(s.recoverPanic, identify, markExecution, refuseCrossOrigin, checkSpace)
+	e.Use(s.recoverPanic, s.limitRead, identify, markExecution, s.refuseForeignHost, refuseCrossOrigin, checkSpace)
 
 	e.GET("/healthz", s.health) // supervisors: the process lives
 	e.GET("/readyz", s.ready)   // load balancers: store and broker can be reached
@@ -78,7 +81,7 @@ func (s *server) routes() *echo.Echo {
 // Run serves the API until ctx ends, then lets requests in flight finish. nc is
 // the connection to the broker; see [dispatch.New] for how to make it.
 func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (err error) {
-	s := &server{config: config, log: log, nc: nc}
+	s := &server{config: config, log: log, nc: nc, bodyTimeout: bodyTimeout}
 	if s.preconfigured, err = loadPreconfigured(config.ConfigFile); err != nil {
 		return err
 	}
@@ -99,6 +102,8 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (e
 }
 
 func (s *server) serve(ctx context.Context, listener net.Listener) error {
+	address, _ := listener.Addr().(*net.TCPAddr)
+	s.loopback = address != nil && address.IP.IsLoopback()
 	h := &http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: headerTimeout,
@@ -106,8 +111,14 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // clients' broken connections
 	}
+	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
+	h.BaseContext = func(net.Listener) context.Context { return requests }
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(listener) }()
+	if limit := s.nc.MaxPayload(); s.nc.IsConnected() && s.config.MaxBody > limit {
+		s.log.Warn("bodies larger than the broker's max_payload are refused", "max_body", s.config.MaxBody, "max_payload", limit)
+	}
 	s.log.Info("api is listening", "address", listener.Addr().String())
 	if s.config.Ready != nil {
 		s.config.Ready(listener.Addr())
@@ -117,12 +128,24 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	ctx, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), s.config.ShutdownTimeout,
-		fmt.Errorf("requests still ran after %s", s.config.ShutdownTimeout))
-	defer stop()
-	if err := h.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("stop: %w", context.Cause(ctx)), h.Close())
+	s.log.Info("api is stopping; requests in flight may finish", "timeout", s.config.ShutdownTimeout)
+	if shutdown(h, s.config.ShutdownTimeout) == nil {
+		<-served
+		return nil
+	}
+	// What still runs is told that nobody will know its outcome, and gets the time
+	// to tell its caller.
+	cut(dispatch.ErrStopping)
+	err := fmt.Errorf("stop: requests still ran after %s", s.config.ShutdownTimeout)
+	if shutdown(h, lastWords) != nil {
+		err = errors.Join(err, h.Close())
 	}
 	<-served
-	return nil
+	return err
+}
+
+func shutdown(h *http.Server, timeout time.Duration) error {
+	ctx, stop := context.WithTimeout(context.Background(), timeout)
+	defer stop()
+	return h.Shutdown(ctx)
 }

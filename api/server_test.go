@@ -93,14 +93,14 @@ func TestRunLetsRequestsInFlightFinish(t *testing.T) {
 		_, body := r.call(t, "POST", "/api/actions/connector/a/_execute", executeLog)
 		answered <- body
 	}()
-	<-arrived
+	await(t, arrived)
 	r.stop()
 	waitRefused(t, r.url)
 	release()
-	if got, want := <-answered, `{"connector_id":"a","status":"ok"}`; got != want {
+	if got, want := await(t, answered), `{"connector_id":"a","status":"ok"}`; got != want {
 		t.Errorf("the request in flight got %s, want %s", got, want)
 	}
-	if err := <-r.ended; err != nil {
+	if err := await(t, r.ended); err != nil {
 		t.Errorf("run: %v", err)
 	}
 }
@@ -123,21 +123,35 @@ func TestRunTellsThatRequestsWereCutOff(t *testing.T) {
 	broker := startBroker(t, 0)
 	arrived, release := held(t, connect(t, broker))
 	r := run(t, Config{DataDir: t.TempDir(), ShutdownTimeout: 20 * time.Millisecond}, connect(t, broker))
-	r.call(t, "POST", "/api/actions/connector/a", serverLogBody)
-	cut := make(chan int, 1)
+	if status, body := r.call(t, "POST", "/api/actions/connector/a", serverLogBody); status != http.StatusOK {
+		t.Fatal(status, body)
+	}
+	cut := make(chan string, 1)
 	go func() {
-		status, _ := r.call(t, "POST", "/api/actions/connector/a/_execute", executeLog)
-		cut <- status
+		_, body := r.call(t, "POST", "/api/actions/connector/a/_execute", executeLog)
+		cut <- body
 	}()
-	<-arrived
+	await(t, arrived)
 	r.stop()
-	if err := <-r.ended; err == nil || !strings.Contains(err.Error(), "stop: requests still ran after 20ms") {
+	if err := await(t, r.ended); err == nil || !strings.Contains(err.Error(), "stop: requests still ran after 20ms") {
 		t.Errorf("run: %v", err)
 	}
-	if status := <-cut; status != 0 {
-		t.Errorf("the request in flight got %d", status)
+	if body := await(t, cut); !strings.Contains(body, "the outcome is unknown: the api was stopped while the execution was running") {
+		t.Errorf("the request in flight got %s, want an unknown outcome", body)
 	}
 	release()
+}
+
+// await receives from a channel, or fails the test if nothing comes.
+func await[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing came in time")
+		panic("unreachable")
+	}
 }
 
 func TestRunKeepsConnectorsForTheNextStart(t *testing.T) {
@@ -150,7 +164,7 @@ func TestRunKeepsConnectorsForTheNextStart(t *testing.T) {
 			t.Errorf("start %d: %d %s", start, status, body)
 		}
 		r.stop()
-		if err := <-r.ended; err != nil {
+		if err := await(t, r.ended); err != nil {
 			t.Errorf("run: %v", err)
 		}
 	}

@@ -62,8 +62,9 @@ func setupWith(t *testing.T, o options) *bundle {
 			MaxConnectors:  either(o.maxConnectors, 100),
 			ExecuteTimeout: either(o.timeout, 10*time.Second),
 		},
-		log: slog.New(o.log),
-		nc:  connect(t, b.broker),
+		log:         slog.New(o.log),
+		nc:          connect(t, b.broker),
+		bodyTimeout: bodyTimeout,
 	}
 	b.workers = connect(t, b.broker)
 	var err error

@@ -31,6 +31,10 @@ var (
 	ErrDisconnected = errors.New("not connected to the broker")
 )
 
+// ErrStopping is the cause with which the context of a caller ends who is still
+// there to hear what is known.
+var ErrStopping = errors.New("the api was stopped while the execution was running")
+
 // TooLargeError says that a request is larger than the broker takes.
 type TooLargeError struct {
 	Size, Limit int64 // bytes
@@ -84,7 +88,13 @@ func New(nc *nats.Conn) (*Dispatcher, error) {
 		calls:   make(map[uint64]*call),
 	}
 	sub, err := nc.Subscribe(d.inbox+"*", d.receive)
+	if err == nil {
+		// What waits here is bounded by the calls in flight; the default limits would
+		// drop replies when many large ones come together.
+		err = sub.SetPendingLimits(-1, -1)
+	}
 	if err != nil {
+		nc.RemoveStatusListener(d.status)
 		return nil, fmt.Errorf("subscribe to replies: %w", err)
 	}
 	d.sub = sub
@@ -104,7 +114,8 @@ func (d *Dispatcher) Close() error {
 
 // Ask has req run by one worker and returns its reply. timeout is the time for
 // all of it, busy workers and retries included; header may carry trace context.
-// When ctx ends first, the worker is told to stop and the error is the context's.
+// When ctx ends first, the worker is told to stop and the error is the context's
+// cause, or the reply unknown if that is [ErrStopping].
 func (d *Dispatcher) Ask(ctx context.Context, req *wire.Request, header nats.Header, timeout time.Duration) (wire.Reply, error) {
 	subject, err := wire.Subject(req.Connector.Type)
 	if err != nil {
@@ -132,6 +143,14 @@ func (d *Dispatcher) Ask(ctx context.Context, req *wire.Request, header nats.Hea
 
 // try publishes req once and waits for what comes of it.
 func (d *Dispatcher) try(ctx context.Context, subject string, req *wire.Request, header nats.Header, deadline time.Time) (wire.Reply, error) {
+	if err := context.Cause(ctx); err != nil {
+		return wire.Reply{}, err // nobody waits for it any more
+	}
+	// Asked first: a connection that is being made blocks those who want to use it,
+	// and does not know the broker's limits.
+	if !d.nc.IsConnected() {
+		return wire.Reply{}, ErrDisconnected
+	}
 	left := time.Until(deadline)
 	// The worker's time ends a little before ours, so that its word on what it
 	// was doing at the deadline still reaches the caller.
@@ -153,11 +172,15 @@ func (d *Dispatcher) try(ctx context.Context, subject string, req *wire.Request,
 	default:
 		return wire.Reply{}, fmt.Errorf("%w: %w", ErrDisconnected, err)
 	}
-	return d.await(ctx, c, req, deadline)
+	reply, err := d.await(ctx, c, deadline)
+	if ctx.Err() != nil {
+		d.cancel(req.Connector.Type, msg.Reply)
+	}
+	return reply, err
 }
 
 // await waits until the answer to c comes, or something else settles it.
-func (d *Dispatcher) await(ctx context.Context, c *call, req *wire.Request, deadline time.Time) (wire.Reply, error) {
+func (d *Dispatcher) await(ctx context.Context, c *call, deadline time.Time) (wire.Reply, error) {
 	timer := time.NewTimer(min(time.Until(deadline), d.silence))
 	defer timer.Stop()
 	for {
@@ -171,22 +194,28 @@ func (d *Dispatcher) await(ctx context.Context, c *call, req *wire.Request, dead
 			}
 			timer.Reset(min(time.Until(deadline), d.silence))
 		case <-timer.C:
+			if len(c.answers) > 0 {
+				timer.Reset(0) // what came in time counts, also if we are late to look
+				continue
+			}
 			if time.Until(deadline) <= 0 {
 				return unknown("time was up before the worker answered"), nil
 			}
 			return unknown("the worker was not heard of any more"), nil
 		case <-ctx.Done():
-			d.cancel(req)
+			if errors.Is(context.Cause(ctx), ErrStopping) {
+				return unknown(ErrStopping.Error()), nil
+			}
 			return wire.Reply{}, context.Cause(ctx)
 		}
 	}
 }
 
-// cancel tells the workers that nobody waits for req any more. It is a favour:
+// cancel tells the workers that nobody waits for a reply any more. It is a favour:
 // if it is lost, the worker stops at the deadline.
-func (d *Dispatcher) cancel(req *wire.Request) {
-	if subject, err := wire.CancelSubject(req.Connector.Type); err == nil {
-		_ = d.nc.Publish(subject, []byte(req.ExecutionID))
+func (d *Dispatcher) cancel(typeID, reply string) {
+	if subject, err := wire.CancelSubject(typeID); err == nil {
+		_ = d.nc.Publish(subject, []byte(reply))
 	}
 }
 

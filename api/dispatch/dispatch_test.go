@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -294,7 +295,8 @@ func TestCallerWhoLeavesHasTheWorkerTold(t *testing.T) {
 	}
 	gone := errors.New("gone")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	b.serve(t, func(*nats.Msg) { cancel(gone) })
+	inbox := make(chan string, 1)
+	b.serve(t, func(msg *nats.Msg) { inbox <- msg.Reply; cancel(gone) })
 	if _, err := b.ask(ctx, patience); !errors.Is(err, gone) {
 		t.Errorf("Ask: %v, want the context's cause", err)
 	}
@@ -302,8 +304,55 @@ func TestCallerWhoLeavesHasTheWorkerTold(t *testing.T) {
 	if err != nil {
 		t.Fatalf("cancel message: %v", err)
 	}
-	if got := string(msg.Data); got != "e" {
-		t.Errorf("cancel message: %q, want the execution id", got)
+	if got, want := string(msg.Data), <-inbox; got != want {
+		t.Errorf("cancel message: %q, want the reply subject %q", got, want)
+	}
+}
+
+func TestCallerWhoIsGoneAlreadyIsNotSent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.serve(t, func(msg *nats.Msg) { t.Error("a request arrived"); respond(t, msg, nil, `{}`) })
+	gone := errors.New("gone")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(gone)
+	if _, err := b.ask(ctx, patience); !errors.Is(err, gone) {
+		t.Errorf("Ask: %v, want the context's cause", err)
+	}
+	if err := b.worker.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCallerIsToldWhenTheAPIStops(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	b.serve(t, func(*nats.Msg) { cancel(ErrStopping) })
+	reply, err := b.ask(ctx, patience)
+	wantUnknown(t, reply, err, ErrStopping.Error())
+}
+
+func TestBrokerThatWasNeverThere(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
+	nc, err := nats.Connect("nats://"+silent.Addr().String(), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+		nats.ReconnectBufSize(-1), nats.Timeout(time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	d, err := New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	if _, err := (&bundle{Dispatcher: d}).ask(t.Context(), time.Minute); !errors.Is(err, ErrDisconnected) {
+		t.Errorf("Ask: %v, want %v", err, ErrDisconnected)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	if err := run(ctx, os.Args[1:], os.Environ()); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "api:", err)
 		os.Exit(1)
@@ -35,7 +36,7 @@ func run(ctx context.Context, args, environ []string) error {
 	fs := flag.NewFlagSet("api", flag.ContinueOnError)
 	config.Flags(fs)
 	logging.Flags(fs)
-	fs.StringVar(&url, "nats-url", nats.DefaultURL, "address of the NATS server")
+	setting.Broker(fs, &url, "nats-url", nats.DefaultURL, "address of the NATS server")
 	setting.Duration(fs, &config.ShutdownTimeout, "shutdown-timeout", "30s", "how long requests in flight may last once the api stops")
 	if slices.Equal(args, []string{"health"}) {
 		return health(ctx, fs, &config, environ)
@@ -71,22 +72,26 @@ func connect(url string, log *slog.Logger) (*nats.Conn, error) {
 		nats.Name("patchbay api"),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(), // credentials may be put right while we run
 		nats.ReconnectBufSize(-1),
-		nats.ReconnectWait(250*time.Millisecond),
+		// Sooner than a worker does: the replies that it kept find us listening.
+		nats.ReconnectWait(50*time.Millisecond),
+		nats.ReconnectJitter(0, 0),
 		nats.PingInterval(10*time.Second),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // nil when we close it
 				log.Warn("broker connection lost", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("broker connected", "url", nc.ConnectedUrlRedacted()) }),
+		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("broker connected", "address", nc.ConnectedAddr()) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("broker connected", "address", nc.ConnectedAddr()) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("broker reports", "error", err) }),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("PATCHBAY_NATS_URL: %w", err) // without the URL, which may hold a password
+		return nil, fmt.Errorf("PATCHBAY_NATS_URL: %w", err)
 	}
 	if !nc.IsConnected() {
-		log.Warn("broker cannot be reached yet; trying again until it can")
+		log.Warn("broker cannot be reached yet; trying again until it can", "error", nc.LastError())
 	}
 	return nc, nil
 }
