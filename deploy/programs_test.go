@@ -42,6 +42,11 @@ func build(t *testing.T, module, folder string, env ...string) string {
 func launch(t *testing.T, wait, file string, args ...string) (*program, string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), file, args...)
+	for _, entry := range os.Environ() { // settings of whoever runs the test are not for it
+		if !strings.HasPrefix(entry, "PATCHBAY_") {
+			cmd.Env = append(cmd.Env, entry)
+		}
+	}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

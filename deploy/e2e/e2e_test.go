@@ -23,8 +23,19 @@ import (
 // serverURL is the base URL of a running server to test instead of our own.
 var serverURL = flag.String("server", "", "base URL of a compatible server to run the scripts against")
 
+// otherServer says that the server of -server is not Patchbay.
+var otherServer = flag.Bool("other", false, "the server of -server speaks Kibana's API and is not Patchbay")
+
 // clusterURL is the URL of a real Elasticsearch to use instead of the stand-in.
 var clusterURL = os.Getenv("PATCHBAY_TEST_ELASTICSEARCH_URL")
+
+// credentials are flags of ours with the variables that set them for the real cluster.
+var credentials = map[string]string{
+	"elasticsearch-api-key":  "PATCHBAY_TEST_ELASTICSEARCH_API_KEY",
+	"elasticsearch-username": "PATCHBAY_TEST_ELASTICSEARCH_USERNAME",
+	"elasticsearch-password": "PATCHBAY_TEST_ELASTICSEARCH_PASSWORD",
+	"elasticsearch-ca-file":  "PATCHBAY_TEST_ELASTICSEARCH_CA_FILE",
+}
 
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -52,6 +63,8 @@ func TestScripts(t *testing.T) {
 // fresh one of its own, unless a flag names another.
 func (s *script) target(t *testing.T) string {
 	switch {
+	case *otherServer && s.patchbay:
+		t.Skip("is about what only Patchbay does")
 	case *serverURL != "" && s.own:
 		t.Skip("needs a server with settings or files of its own, not the one of -server")
 	case (*serverURL != "" || clusterURL != "") && s.standIn:
@@ -77,6 +90,11 @@ func (s *script) target(t *testing.T) string {
 		url = standIn.URL()
 	}
 	args := []string{"-elasticsearch-url=" + url}
+	for flagName, variable := range credentials {
+		if value := os.Getenv(variable); value != "" {
+			args = append(args, "-"+flagName+"="+value)
+		}
+	}
 	for _, setting := range s.settings {
 		args = append(args, strings.ReplaceAll(setting, "$DIR", dir))
 	}

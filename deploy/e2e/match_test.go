@@ -23,8 +23,8 @@ var placeholders = map[string]*regexp.Regexp{
 // capture is "<uuid as name>": a placeholder whose value later steps can use.
 var capture = regexp.MustCompile(`^(<\w+)(?: as (\w+))?>$`)
 
-// matchText compares text, which may be a placeholder, hold one between other
-// text as "…<some>…", or be a regular expression between slashes.
+// matchText compares text, which may be a placeholder or hold one between other
+// text as "…<some>…".
 func matchText(want, got string, variables map[string]string) error {
 	if part := capture.FindStringSubmatch(want); part != nil {
 		form := placeholders[part[1]+">"]

@@ -21,6 +21,10 @@ import (
 // MaxPayload is the broker's limit for one message, in bytes.
 const MaxPayload = 8 << 20
 
+// maxPending is how many bytes may wait for one connection before the broker cuts
+// it: hundreds of the largest messages, where its default is eight.
+const maxPending = 1 << 30
+
 // brokerStart is how long the broker may take to start; it takes about 1 ms.
 const brokerStart = 10 * time.Second
 
@@ -49,12 +53,15 @@ func Run(ctx context.Context, config Config, log *slog.Logger) (err error) {
 		broker.Shutdown()
 		broker.WaitForShutdown()
 	}()
-	workerConn, err := nats.Connect("", nats.InProcessServer(broker), nats.Name("patchbay worker"))
+	logError := func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("broker reports", "error", err) }
+	workerConn, err := nats.Connect("", nats.InProcessServer(broker), nats.Name("patchbay worker"), nats.MaxReconnects(-1),
+		nats.ReconnectWait(250*time.Millisecond), nats.ErrorHandler(logError))
 	if err != nil {
 		return fmt.Errorf("connect worker to broker: %w", err)
 	}
 	defer workerConn.Close()
-	apiConn, err := nats.Connect("", nats.InProcessServer(broker), nats.Name("patchbay api"), nats.ReconnectBufSize(-1))
+	apiConn, err := nats.Connect("", nats.InProcessServer(broker), nats.Name("patchbay api"), nats.MaxReconnects(-1),
+		nats.ReconnectWait(50*time.Millisecond), nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1), nats.ErrorHandler(logError))
 	if err != nil {
 		return fmt.Errorf("connect api to broker: %w", err)
 	}
@@ -89,6 +96,7 @@ func startBroker() (*server.Server, error) {
 		ServerName: "patchbay",
 		DontListen: true, // only this process can connect
 		MaxPayload: MaxPayload,
+		MaxPending: maxPending,
 		NoSigs:     true,
 		NoLog:      true,
 	})

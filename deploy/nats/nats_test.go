@@ -18,13 +18,14 @@ func TestConfigurationGivesWhatPatchbayNeeds(t *testing.T) {
 	}
 	type needs struct {
 		MaxPayload int32 // bytes
+		MaxPending int64 // bytes
 		JetStream  bool
 		StoreDir   string
 		SyncAlways bool
 		Monitoring int
 	}
-	got := needs{options.MaxPayload, options.JetStream, options.StoreDir, options.SyncAlways, options.HTTPPort}
-	want := needs{MaxPayload: 8 << 20, JetStream: true, StoreDir: "/data", SyncAlways: true, Monitoring: 8222}
+	got := needs{options.MaxPayload, options.MaxPending, options.JetStream, options.StoreDir, options.SyncAlways, options.HTTPPort}
+	want := needs{MaxPayload: 8 << 20, MaxPending: 1 << 30, JetStream: true, StoreDir: "/data", SyncAlways: true, Monitoring: 8222}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("nats.conf (-want +got):\n%s", diff)
 	}
