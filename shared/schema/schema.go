@@ -12,6 +12,7 @@
 //	Record             object with any keys, kept as raw bytes
 //	json.RawMessage    anything, kept as raw bytes
 //	Enum               one of a list of strings
+//	Union              one of several structs
 //
 // Tags: `json:"name"` names the key, `default:"JSON"` fills an absent one (a
 // field without it, unless a pointer or a struct, is required), `blank:"no"`
@@ -45,8 +46,13 @@ func (r Record) MarshalJSON() ([]byte, error) { return json.RawMessage(r).Marsha
 // Enum is a string type of which only some values are valid.
 type Enum interface{ OneOf() []string }
 
-// Checker is a string type with a rule: Check returns the reason why the value
-// is refused, or "".
+// Union is a struct whose only field, an any, holds a pointer to the one of
+// several structs that the value conforms to. Variants returns new ones, in the
+// order in which they are tried.
+type Union interface{ Variants() []any }
+
+// Checker is a type of string or Record with a rule: Check returns the reason why
+// the value is refused, or "".
 type Checker interface{ Check() string }
 
 // Decode checks data, one JSON value that passed [Check], against the struct
@@ -63,6 +69,7 @@ var (
 	recordType  = reflect.TypeFor[Record]()
 	rawType     = reflect.TypeFor[json.RawMessage]()
 	enumType    = reflect.TypeFor[Enum]()
+	unionType   = reflect.TypeFor[Union]()
 	checkerType = reflect.TypeFor[Checker]()
 )
 
@@ -70,10 +77,12 @@ var (
 func decode(raw []byte, v reflect.Value, noBlank bool) *Error {
 	t := v.Type()
 	switch {
-	case t == recordType:
-		return decodeRecord(raw, v, noBlank)
 	case t == rawType:
 		return decodeAny(raw, v, noBlank)
+	case t.Kind() == reflect.Slice && t.ConvertibleTo(recordType): // also types made of Record
+		return decodeRecord(raw, v, noBlank)
+	case t.Implements(unionType):
+		return decodeUnion(raw, v)
 	// A pointer to an Enum has its methods too: that is an Enum or null.
 	case t.Kind() == reflect.String && t.Implements(enumType):
 		return decodeEnum(raw, v)
@@ -103,12 +112,39 @@ func decodeString(raw []byte, v reflect.Value, noBlank bool) *Error {
 		return refuse("value '' is not valid")
 	}
 	v.SetString(s)
-	if v.Type().Implements(checkerType) {
-		if reason := v.Interface().(Checker).Check(); reason != "" {
-			return refuse(reason)
-		}
+	return check(v)
+}
+
+// check applies the rule of the type of v, if it has one.
+func check(v reflect.Value) *Error {
+	if !v.Type().Implements(checkerType) {
+		return nil
+	}
+	if reason := v.Interface().(Checker).Check(); reason != "" {
+		return refuse(reason)
 	}
 	return nil
+}
+
+func decodeLiteral(raw []byte, v reflect.Value, want string) *Error {
+	if typeOf(raw) != "string" || text(raw) != want {
+		return refuse("expected value to equal [" + want + "]")
+	}
+	v.SetString(want)
+	return nil
+}
+
+func decodeUnion(raw []byte, v reflect.Value) *Error {
+	union := refuse("types that failed validation:")
+	for i, variant := range v.Interface().(Union).Variants() {
+		err := decode(raw, reflect.ValueOf(variant).Elem(), false)
+		if err == nil {
+			v.Field(0).Set(reflect.ValueOf(variant))
+			return nil
+		}
+		union.Alternatives = append(union.Alternatives, err.under(strconv.Itoa(i)))
+	}
+	return union
 }
 
 func decodeBool(raw []byte, v reflect.Value) *Error {
@@ -201,7 +237,7 @@ func decodeRecord(raw []byte, v reflect.Value, noBlank bool) *Error {
 		}
 	}
 	v.SetBytes(raw)
-	return nil
+	return check(v)
 }
 
 func decodeAny(raw []byte, v reflect.Value, noBlank bool) *Error {
@@ -276,7 +312,7 @@ func decodeObject(raw []byte, v reflect.Value) *Error {
 		if value == nil {
 			value = f.fallback
 		}
-		if err := decode(value, v.Field(i), f.noBlank); err != nil {
+		if err := f.decode(value, v.Field(i)); err != nil {
 			return err.under(f.name)
 		}
 	}
@@ -294,6 +330,14 @@ type field struct {
 	name     string
 	fallback []byte // JSON; nil when there is no default
 	noBlank  bool
+	equals   string // the only string that is valid; "" for any
+}
+
+func (f *field) decode(raw []byte, v reflect.Value) *Error {
+	if f.equals != "" {
+		return decodeLiteral(raw, v, f.equals)
+	}
+	return decode(raw, v, f.noBlank)
 }
 
 var fieldCache sync.Map // reflect.Type → []field
@@ -309,7 +353,7 @@ func fieldsOf(t reflect.Type) []field {
 		if name == "" {
 			panic(fmt.Sprintf("schema: %s.%s has no json name", t, f.Name))
 		}
-		fields[i] = field{name: name, noBlank: f.Tag.Get("blank") == "no"}
+		fields[i] = field{name: name, noBlank: f.Tag.Get("blank") == "no", equals: f.Tag.Get("equals")}
 		if fallback, ok := f.Tag.Lookup("default"); ok {
 			fields[i].fallback = []byte(fallback)
 		}

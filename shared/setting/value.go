@@ -5,6 +5,7 @@ import (
 	"flag"
 	"maps"
 	"math"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -62,6 +63,26 @@ func List(fs *flag.FlagSet, p *[]string, name, fallback, usage string) {
 			}
 		}
 		return words, nil
+	})
+}
+
+// Prefixes declares a setting that is a list of address ranges such as
+// "127.0.0.0/8", or single addresses, with commas between them.
+func Prefixes(fs *flag.FlagSet, p *[]netip.Prefix, name, fallback, usage string) {
+	declare(fs, p, name, fallback, usage, func(s string) ([]netip.Prefix, error) {
+		var list []netip.Prefix
+		for each := range strings.SplitSeq(s, ",") {
+			each = strings.TrimSpace(each)
+			prefix, err := netip.ParsePrefix(each)
+			if address, single := netip.ParseAddr(each); err != nil && single == nil {
+				prefix, err = netip.PrefixFrom(address, address.BitLen()), nil
+			}
+			if err != nil {
+				return nil, errors.New(`address ranges like "127.0.0.0/8" with commas between them are expected`)
+			}
+			list = append(list, prefix.Masked())
+		}
+		return list, nil
 	})
 }
 
