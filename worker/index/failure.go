@@ -13,6 +13,7 @@ import (
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"patchbay.dev/shared/wire"
+	"patchbay.dev/worker/outbound"
 )
 
 const message = "error indexing documents" // Kibana's, for every failure
@@ -110,25 +111,10 @@ func refusedByCluster(status int, header http.Header, body []byte, now time.Time
 	case lost && !own:
 		return unknown(reason)
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
-		return &wire.Failure{Message: message, ServiceMessage: reason, Retry: retryAfter(header.Get("Retry-After"), now), Source: wire.User}
+		return &wire.Failure{Message: message, ServiceMessage: reason, Retry: outbound.RetryAfter(header.Get("Retry-After"), now), Source: wire.User}
 	default:
 		return refused(reason)
 	}
-}
-
-// maxRetryAfter is the most of a Retry-After that is believed.
-const maxRetryAfter = 24 * time.Hour
-
-// retryAfter reads a Retry-After header: seconds or an HTTP date. Anything else
-// is advice to try again at no certain time.
-func retryAfter(value string, now time.Time) wire.Retry {
-	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
-		return wire.RetryAt(now.Add(min(time.Duration(seconds), maxRetryAfter/time.Second) * time.Second))
-	}
-	if date, err := http.ParseTime(value); err == nil && date.After(now) {
-		return wire.RetryAt(now.Add(min(date.Sub(now), maxRetryAfter)))
-	}
-	return wire.RetryLater()
 }
 
 // cause is how Elasticsearch tells of an error.

@@ -13,12 +13,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"os"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8"
@@ -26,6 +24,7 @@ import (
 
 	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/wire"
+	"patchbay.dev/worker/outbound"
 	"patchbay.dev/worker/pool"
 )
 
@@ -167,7 +166,7 @@ func (e *Executor) write(ctx context.Context, job bulkJob) (json.RawMessage, err
 	}
 	body := bulkBody(job.Params.Documents, timeField, e.now())
 
-	ctx, sent := traceSent(ctx)
+	ctx, sent := outbound.TraceSent(ctx)
 	response, err := esapi.BulkRequest{
 		Index:   url.PathEscape(target), // esapi pastes it into the path
 		Body:    bytes.NewReader(body),
@@ -191,14 +190,4 @@ func (e *Executor) write(ctx context.Context, job bulkJob) (json.RawMessage, err
 		return nil, err
 	}
 	return answer, nil
-}
-
-// traceSent tells whether any of the request may have reached the cluster.
-func traceSent(ctx context.Context) (context.Context, *atomic.Bool) {
-	sent := new(atomic.Bool)
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		// net/http looks for another connection only if nothing went out on the last.
-		GetConn:      func(string) { sent.Store(false) },
-		WroteHeaders: func() { sent.Store(true) },
-	}), sent
 }
