@@ -5,6 +5,8 @@ import (
 	"net"
 	"time"
 
+	"patchbay.dev/shared/connector"
+	"patchbay.dev/shared/seal"
 	"patchbay.dev/shared/setting"
 )
 
@@ -18,12 +20,18 @@ type Config struct {
 	MaxConnectors   int           // stored connectors per space
 	ShutdownTimeout time.Duration // how long requests in flight may last once it stops
 
+	Hosts   connector.Hosts // where connectors may lead
+	SealKey *seal.PublicKey // nil: connectors with secrets are refused
+	// LookupEnv is os.LookupEnv, for secrets of preconfigured connectors.
+	LookupEnv func(string) (string, bool)
+
 	// Ready, if not nil, is called once with the address that listens.
 	Ready func(net.Addr)
 }
 
-// Flags declares the settings of the api, with their defaults. ShutdownTimeout
-// is declared by the program: in the all-in-one the worker shares it.
+// Flags declares the settings of the api, with their defaults. Those that the
+// worker of an all-in-one shares (ShutdownTimeout, Hosts, the key) are declared by
+// the program.
 func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Addr, "http-addr", "127.0.0.1:5601", "address where the API listens")
 	fs.StringVar(&c.DataDir, "data-dir", "./data", "directory of the SQLite file")

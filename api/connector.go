@@ -2,8 +2,6 @@ package api
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
 	"maps"
 	"net/http"
 	"regexp"
@@ -16,7 +14,6 @@ import (
 	"golang.org/x/text/language"
 
 	"patchbay.dev/api/store"
-	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/schema"
 )
 
@@ -77,12 +74,12 @@ func (s *server) create(d dialect) echo.HandlerFunc {
 		if s.preconfigured[id] != nil {
 			return createsPreconfigured(id)
 		}
-		config, err := normalize(body.TypeID, body.Config, body.Secrets)
+		config, sealed, err := s.keeper.keep(space(c), id, body.TypeID, body.Config, body.Secrets)
 		if err != nil {
 			return err
 		}
 		stored, err := s.store.Create(c.Request().Context(), store.Connector{
-			ID: id, Space: space(c), Type: body.TypeID, Name: string(body.Name), Config: config,
+			ID: id, Space: space(c), Type: body.TypeID, Name: string(body.Name), Config: config, Secrets: sealed,
 		})
 		if err != nil {
 			return err
@@ -175,7 +172,8 @@ func (s *server) update(d dialect) echo.HandlerFunc {
 		}
 		after := *before
 		after.Name = string(body.Name)
-		if after.Config, err = normalize(before.Type, body.Config, body.Secrets); err != nil {
+		after.Config, after.Secrets, err = s.keeper.keep(before.Space, id, before.Type, body.Config, body.Secrets)
+		if err != nil {
 			return err
 		}
 		stored, err := s.store.Update(c.Request().Context(), after)
@@ -196,17 +194,4 @@ func (s *server) delete(c echo.Context) error {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)
-}
-
-// normalize returns the config as it is stored, or the answer to a config or
-// secrets that the type refuses.
-func normalize(typeID string, config, secrets schema.Record) (json.RawMessage, error) {
-	definition, err := connector.Find(typeID)
-	if errors.Is(err, connector.ErrUnknown) {
-		return nil, unknownType(typeID)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return definition.Normalize(config, secrets)
 }

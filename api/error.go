@@ -77,6 +77,8 @@ func problemOf(err error, c echo.Context) *problem {
 		return &problem{status: http.StatusNotFound, message: "Saved object [action/" + param(c, "id") + "] not found"}
 	case errors.Is(err, store.ErrConflict):
 		return &problem{status: http.StatusConflict, message: "Saved object [action/" + param(c, "id") + "] conflict"}
+	case errors.Is(err, errNoKey):
+		return &problem{status: http.StatusInternalServerError, message: "The server is not set up for this: " + err.Error() + "."}
 	case errors.Is(err, store.ErrFull):
 		return badRequest("This space holds as many connectors as it may; delete some or raise PATCHBAY_MAX_CONNECTORS.")
 	case errors.Is(err, dispatch.ErrNoWorker):

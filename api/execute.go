@@ -38,6 +38,7 @@ func (s *server) execute(d dialect) echo.HandlerFunc {
 			return err
 		}
 		request.ExecutionID = c.Response().Header().Get(headerExecutionID)
+		request.Given = c.Request().Header.Get(headerExecutionID) != ""
 		request.Space = space(c)
 		request.Params = json.RawMessage(body.Params)
 		reply, err := s.dispatch.Ask(c.Request().Context(), &request, traceContext(c.Request().Header), s.config.ExecuteTimeout)
@@ -67,7 +68,9 @@ func (s *server) record(r *wire.Request, reply wire.Reply, err error) {
 func (s *server) load(c echo.Context) (wire.Request, error) {
 	id := param(c, "id")
 	if p := s.preconfigured[id]; p != nil {
-		return wire.Request{Connector: wire.Connector{ID: p.ID, Type: p.Type, Name: p.Name, Version: 1, Config: p.Config}}, nil
+		return wire.Request{Connector: wire.Connector{
+			ID: p.ID, Type: p.Type, Name: p.Name, Version: 1, Config: p.Config, Secrets: p.Secrets, Preconfigured: true,
+		}}, nil
 	}
 	stored, err := s.store.Get(c.Request().Context(), space(c), id)
 	if err != nil {

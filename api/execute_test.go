@@ -116,7 +116,7 @@ preconfigured:
 		want wire.Connector
 	}{
 		{"a", wire.Connector{ID: "a", Type: ".index", Name: "Alerts", Version: 1, Config: config("alerts")}},
-		{"p", wire.Connector{ID: "p", Type: ".index", Name: "Pre", Version: 1, Config: config("pre")}},
+		{"p", wire.Connector{ID: "p", Type: ".index", Name: "Pre", Version: 1, Config: config("pre"), Preconfigured: true}},
 	} {
 		answer := b.must(b.send("POST", "/s/ops/api/actions/connector/"+test.id+"/_execute", `{"params": `+params+` }`), http.StatusOK)
 		b.wantAnswer(answer, http.StatusOK, `{"connector_id":"`+test.id+`","status":"ok"}`)

@@ -44,7 +44,7 @@ func TestLegacyRoutesSpeakCamelCase(t *testing.T) {
 		{"POST", "/action/" + id + "/_execute", `{"params":{"documents":[]}}`,
 			`{"actionId":"` + id + `","status":"error","message":"error indexing documents",
 			  "serviceMessage":"empty","retry":false,"errorSource":"user"}`},
-		{"GET", "/list_action_types", "", "[" + camelType(indexType) + "," + camelType(serverLogType) + "]"},
+		{"GET", "/list_action_types", "", "[" + camelType(indexType) + "," + camelType(serverLogType) + "," + camelType(jiraType) + "]"},
 	}
 	for _, test := range tests {
 		got := b.send(test.method, "/s/ops/api/actions"+test.path, test.body)

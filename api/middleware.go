@@ -56,8 +56,9 @@ func identify(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// markExecution gives every answer to an execute, refusals included, an id and
-// the outcome that holds until a worker says otherwise.
+// markExecution gives every answer to an execute, refusals included, an id (the
+// caller's own, if it sent one) and the outcome that holds until a worker says
+// otherwise.
 func markExecution(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if strings.HasSuffix(c.Path(), "/_execute") {
@@ -68,6 +69,11 @@ func markExecution(next echo.HandlerFunc) echo.HandlerFunc {
 			header := c.Response().Header()
 			header.Set(headerExecutionID, id.String())
 			header.Set(headerOutcome, string(wire.Error))
+			if given := c.Request().Header.Get(headerExecutionID); connectorID.MatchString(given) {
+				header.Set(headerExecutionID, given)
+			} else if given != "" {
+				return badRequest("[request headers.patchbay-execution-id]: 1 to 64 letters, digits, hyphens, underscores and dots are expected")
+			}
 		}
 		return next(c)
 	}

@@ -8,8 +8,8 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/schema"
+	"patchbay.dev/shared/seal"
 )
 
 // preconfigured is a connector from the configuration file: in every space,
@@ -17,6 +17,7 @@ import (
 type preconfigured struct {
 	ID, Type, Name string
 	Config         json.RawMessage
+	Secrets        []byte // sealed; nil for none
 	ExposeConfig   bool
 }
 
@@ -34,8 +35,9 @@ type preconfiguredEntry struct {
 }
 
 // loadPreconfigured reads the configuration file; an error names the file, the
-// connector and the field. No file name means no connectors.
-func loadPreconfigured(file string) (map[string]*preconfigured, error) {
+// connector and the field. No file name means no connectors. Secrets like
+// "${JIRA_TOKEN}" come from the environment.
+func (k keeper) loadPreconfigured(file string) (map[string]*preconfigured, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -43,14 +45,14 @@ func loadPreconfigured(file string) (map[string]*preconfigured, error) {
 	if err != nil {
 		return nil, fmt.Errorf("PATCHBAY_CONFIG: %w", err)
 	}
-	all, err := parsePreconfigured(data)
+	all, err := k.parsePreconfigured(data)
 	if err != nil {
 		return nil, fmt.Errorf("PATCHBAY_CONFIG: %s: %w", file, err)
 	}
 	return all, nil
 }
 
-func parsePreconfigured(data []byte) (map[string]*preconfigured, error) {
+func (k keeper) parsePreconfigured(data []byte) (map[string]*preconfigured, error) {
 	data, err := yaml.YAMLToJSONStrict(data)
 	if err != nil {
 		return nil, err
@@ -70,14 +72,14 @@ func parsePreconfigured(data []byte) (map[string]*preconfigured, error) {
 		if !connectorID.MatchString(id) {
 			return nil, fmt.Errorf("[preconfigured.%s]: %s", id, idRule)
 		}
-		if all[id], err = parseEntry(id, raw); err != nil {
+		if all[id], err = k.parseEntry(id, raw); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
 }
 
-func parseEntry(id string, raw []byte) (*preconfigured, error) {
+func (k keeper) parseEntry(id string, raw []byte) (*preconfigured, error) {
 	path := "preconfigured." + id
 	var entry preconfiguredEntry
 	err := schema.Decode(raw, &entry)
@@ -87,13 +89,13 @@ func parseEntry(id string, raw []byte) (*preconfigured, error) {
 	if err != nil {
 		return nil, err
 	}
-	definition, err := connector.Find(entry.TypeID)
-	if err != nil {
-		return nil, fmt.Errorf("[%s.actionTypeId]: %q: %w", path, entry.TypeID, err)
+	p := &preconfigured{ID: id, Type: entry.TypeID, Name: string(entry.Name), ExposeConfig: entry.ExposeConfig}
+	secrets, err := k.resolve(entry.Secrets)
+	if err == nil {
+		p.Config, p.Secrets, err = k.keep(seal.EverySpace, id, entry.TypeID, entry.Config, secrets)
 	}
-	config, err := definition.Normalize(entry.Config, entry.Secrets)
 	if err != nil {
 		return nil, fmt.Errorf("[%s]: %w", path, err)
 	}
-	return &preconfigured{ID: id, Type: entry.TypeID, Name: string(entry.Name), Config: config, ExposeConfig: entry.ExposeConfig}, nil
+	return p, nil
 }

@@ -64,7 +64,7 @@ func TestPreconfiguredConnectorHidesAStoredOne(t *testing.T) {
 	b := setup(t)
 	b.create("log", indexBody)
 	var err error
-	if b.server.preconfigured, err = loadPreconfigured(writeConfig(t, oneServerLog)); err != nil {
+	if b.server.preconfigured, err = testKeeper.loadPreconfigured(writeConfig(t, oneServerLog)); err != nil {
 		t.Fatal(err)
 	}
 	b.wantAnswer(b.send("GET", "/api/actions/connectors", ""), http.StatusOK,
@@ -75,11 +75,11 @@ func TestPreconfiguredConnectorHidesAStoredOne(t *testing.T) {
 func TestConfigurationFileNeedsNoConnectors(t *testing.T) {
 	t.Parallel()
 	for _, yaml := range []string{"{}", "preconfigured: {}"} {
-		if got, err := loadPreconfigured(writeConfig(t, yaml)); err != nil || len(got) != 0 {
+		if got, err := testKeeper.loadPreconfigured(writeConfig(t, yaml)); err != nil || len(got) != 0 {
 			t.Errorf("%q: %v, %v", yaml, got, err)
 		}
 	}
-	if got, err := loadPreconfigured(""); err != nil || got != nil {
+	if got, err := testKeeper.loadPreconfigured(""); err != nil || got != nil {
 		t.Errorf("without a file: %v, %v", got, err)
 	}
 }
@@ -95,7 +95,7 @@ func TestBadConfigurationFileIsRefused(t *testing.T) {
 		"NUL in the name":        {"preconfigured: {a: {name: \"x\\0\", actionTypeId: .server-log}}\n", "[preconfigured.a.name]: value has a NUL character"},
 		"name that is a number":  {"preconfigured: {a: {name: 7, actionTypeId: .server-log}}\n", "[preconfigured.a.name]: expected value of type [string] but got [number]"},
 		"no type":                {"preconfigured: {a: {name: A}}\n", "[preconfigured.a.actionTypeId]: expected value of type [string] but got [undefined]"},
-		"unknown type":           {"preconfigured: {a: {name: A, actionTypeId: .nope}}\n", `[preconfigured.a.actionTypeId]: ".nope": connector type is not registered`},
+		"unknown type":           {"preconfigured: {a: {name: A, actionTypeId: .nope}}\n", `[preconfigured.a]: Action type ".nope" is not registered.`},
 		"unknown key":            {"preconfigured: {a: {name: A, actionTypeId: .server-log, isNew: true}}\n", "[preconfigured.a.isNew]: definition for this key is missing"},
 		"modern spelling":        {"preconfigured: {a: {name: A, connector_type_id: .server-log}}\n", "[preconfigured.a.actionTypeId]: expected value of type [string] but got [undefined]"},
 		"wrong flag":             {"preconfigured: {a: {name: A, actionTypeId: .server-log, exposeConfig: maybe}}\n", "[preconfigured.a.exposeConfig]: expected value of type [boolean] but got [string]"},
@@ -111,7 +111,7 @@ func TestBadConfigurationFileIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			file := writeConfig(t, test.yaml)
-			_, err := loadPreconfigured(file)
+			_, err := testKeeper.loadPreconfigured(file)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -127,7 +127,7 @@ func TestBadConfigurationFileIsRefused(t *testing.T) {
 
 func TestMissingConfigurationFileIsNamed(t *testing.T) {
 	t.Parallel()
-	_, err := loadPreconfigured("/nonexistent/patchbay.yaml")
+	_, err := testKeeper.loadPreconfigured("/nonexistent/patchbay.yaml")
 	if err == nil || !strings.Contains(err.Error(), "PATCHBAY_CONFIG: open /nonexistent/patchbay.yaml: no such file") {
 		t.Errorf("error %v", err)
 	}
@@ -136,7 +136,7 @@ func TestMissingConfigurationFileIsNamed(t *testing.T) {
 func TestConfigurationFileOfCommentsHasNoConnectors(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "# nothing yet\n", "preconfigured: {}"} {
-		if got, err := parsePreconfigured([]byte(text)); err != nil || len(got) != 0 {
+		if got, err := testKeeper.parsePreconfigured([]byte(text)); err != nil || len(got) != 0 {
 			t.Errorf("%q: %v, %v, want no connectors", text, got, err)
 		}
 	}

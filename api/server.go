@@ -35,6 +35,7 @@ type server struct {
 	nc            *nats.Conn
 	store         *store.Store
 	dispatch      *dispatch.Dispatcher
+	keeper        keeper
 	preconfigured map[string]*preconfigured
 	loopback      bool // only this machine can connect
 	bodyTimeout   time.Duration
@@ -82,7 +83,8 @@ func (s *server) routes() *echo.Echo {
 // the connection to the broker; see [dispatch.New] for how to make it.
 func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (err error) {
 	s := &server{config: config, log: log, nc: nc, bodyTimeout: bodyTimeout}
-	if s.preconfigured, err = loadPreconfigured(config.ConfigFile); err != nil {
+	s.keeper = keeper{hosts: config.Hosts, key: config.SealKey, lookup: config.LookupEnv}
+	if s.preconfigured, err = s.keeper.loadPreconfigured(config.ConfigFile); err != nil {
 		return err
 	}
 	if s.store, err = store.Open(ctx, config.DataDir, store.Options{MaxConnectors: config.MaxConnectors}); err != nil {

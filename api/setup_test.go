@@ -22,6 +22,8 @@ import (
 
 	"patchbay.dev/api/dispatch"
 	"patchbay.dev/api/store"
+	"patchbay.dev/shared/connector"
+	"patchbay.dev/shared/seal"
 	"patchbay.dev/shared/wire"
 )
 
@@ -48,6 +50,22 @@ type bundle struct {
 	workers *nats.Conn // of the stand-ins for workers
 }
 
+// testKeeper allows every host, seals to a key of its own, and knows one variable.
+var testKeeper = keeper{
+	hosts:  connector.AllHosts(),
+	key:    testRing.Public(),
+	lookup: func(name string) (string, bool) { return "t0ken-of-the-env", name == "JIRA_TOKEN" },
+}
+
+// testRing opens what testKeeper seals.
+var testRing = func() *seal.Ring {
+	ring, err := seal.Generate()
+	if err != nil {
+		panic(err)
+	}
+	return ring
+}()
+
 func setup(t *testing.T) *bundle { return setupWith(t, options{}) }
 
 func setupWith(t *testing.T, o options) *bundle {
@@ -65,11 +83,12 @@ func setupWith(t *testing.T, o options) *bundle {
 		log:         slog.New(o.log),
 		nc:          connect(t, b.broker),
 		bodyTimeout: bodyTimeout,
+		keeper:      testKeeper,
 	}
 	b.workers = connect(t, b.broker)
 	var err error
 	if o.preconfigured != "" {
-		if b.server.preconfigured, err = loadPreconfigured(writeConfig(t, o.preconfigured)); err != nil {
+		if b.server.preconfigured, err = testKeeper.loadPreconfigured(writeConfig(t, o.preconfigured)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -10,16 +10,19 @@ const (
 		"minimum_license_required":"basic","supported_feature_ids":["alerting","uptime","siem"],"is_system_action_type":false}`
 	serverLogType = `{"id":".server-log","name":"Server log","enabled":true,"enabled_in_config":true,"enabled_in_license":true,
 		"minimum_license_required":"basic","supported_feature_ids":["alerting","uptime","siem"],"is_system_action_type":false}`
+	jiraType = `{"id":".jira","name":"Jira","enabled":true,"enabled_in_config":true,"enabled_in_license":true,
+		"minimum_license_required":"gold","supported_feature_ids":["alerting","cases","uptime","siem"],"is_system_action_type":false}`
 )
 
 func TestTypesAreListed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	all := "[" + indexType + "," + serverLogType + "]"
+	all := "[" + indexType + "," + serverLogType + "," + jiraType + "]"
 	for query, want := range map[string]string{
 		"":                     all,
 		"?feature_id=alerting": all,
 		"?feature_id=siem":     all,
+		"?feature_id=cases":    "[" + jiraType + "]",
 	} {
 		b.wantAnswer(b.send("GET", "/api/actions/connector_types"+query, ""), http.StatusOK, want)
 		b.wantAnswer(b.send("GET", "/s/ops/api/actions/connector_types"+query, ""), http.StatusOK, want)

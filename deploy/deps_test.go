@@ -15,6 +15,7 @@ var walls = map[string][]string{
 	"patchbay.dev/api/cmd/api": {
 		"patchbay.dev/worker",
 		"github.com/andygrunwald/go-jira",
+		"code.dny.dev/ssrf",
 		"github.com/elastic/go-elasticsearch",
 		"github.com/nats-io/nats-server",
 		"testing",

@@ -21,6 +21,7 @@ func TestSettingsAreKnownAndDocumented(t *testing.T) {
 	config.Flags(fs)
 	logging.Flags(fs)
 	fs.String("nats-url", "", "") // of the separate programs
+	fs.String("seal-public-key-file", "", "")
 	var declared []string
 	fs.VisitAll(func(f *flag.Flag) { declared = append(declared, setting.Env(f.Name)) })
 	slices.Sort(declared)

@@ -2,30 +2,38 @@ package worker
 
 import (
 	"flag"
+	"net/netip"
 	"time"
 
+	"patchbay.dev/shared/connector"
+	"patchbay.dev/shared/seal"
 	"patchbay.dev/shared/setting"
 	"patchbay.dev/worker/index"
 )
 
 // Config configures [Run].
 type Config struct {
-	Slots           int           // executions at once
-	Types           []string      // connector types to serve; "all" for every one
-	Index           index.Config  // the cluster that ".index" writes to
-	MaxResponse     int64         // bytes of a destination's answer
-	ShutdownTimeout time.Duration // how long running executions may last once it stops
+	Slots           int             // executions at once
+	Types           []string        // connector types to serve; "all" for every one
+	Index           index.Config    // the cluster that ".index" writes to
+	MaxResponse     int64           // bytes of a destination's answer
+	Hosts           connector.Hosts // where connectors may lead, by name
+	CIDRs           []netip.Prefix  // where they may lead though it is blocked by default, by address
+	Ring            *seal.Ring      // opens secrets; nil: connectors with secrets are refused
+	ShutdownTimeout time.Duration   // how long running executions may last once it stops
 
 	// Ready, if not nil, is called once when executions can arrive.
 	Ready func()
 }
 
-// Flags declares the settings of the worker, with their defaults.
-// ShutdownTimeout is declared by the program: in the all-in-one the api shares it.
+// Flags declares the settings of the worker, with their defaults. Those that the
+// api of an all-in-one shares (ShutdownTimeout, Hosts) and the key are declared by
+// the program.
 func (c *Config) Flags(fs *flag.FlagSet) {
 	setting.Count(fs, &c.Slots, "worker-slots", "64", "executions that one worker runs at once")
 	setting.List(fs, &c.Types, "worker-types", "all", "connector types that this worker serves, with commas: .index,.server-log")
 	setting.Bytes(fs, &c.MaxResponse, "max-response", "1MiB", "size of a destination's answer")
+	setting.Prefixes(fs, &c.CIDRs, "allowed-cidrs", "", "address ranges that connectors may reach although blocked, with commas: 127.0.0.0/8")
 	fs.StringVar(&c.Index.URL, "elasticsearch-url", "", "URL of the cluster that .index connectors write to")
 	fs.StringVar(&c.Index.APIKey, "elasticsearch-api-key", "", "API key for the cluster, as Elasticsearch encodes it")
 	fs.StringVar(&c.Index.Username, "elasticsearch-username", "", "user for the cluster, instead of an API key")

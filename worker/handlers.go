@@ -8,6 +8,8 @@ import (
 
 	"patchbay.dev/shared/connector"
 	"patchbay.dev/worker/index"
+	"patchbay.dev/worker/jira"
+	"patchbay.dev/worker/outbound"
 	"patchbay.dev/worker/pool"
 	"patchbay.dev/worker/serverlog"
 )
@@ -19,10 +21,12 @@ func handlers(config Config, log *slog.Logger) (all []pool.Handler, end func(), 
 	if err != nil {
 		return nil, nil, err
 	}
+	layer := outbound.New(outbound.Policy{Hosts: config.Hosts, CIDRs: config.CIDRs, MaxResponse: config.MaxResponse})
 	return []pool.Handler{
 		pool.Handle(connector.Index, indexer.Execute),
 		pool.Handle(connector.ServerLog, serverlog.New(log).Execute),
-	}, indexer.Close, nil
+		pool.Handle(connector.Jira, jira.New(layer).Execute),
+	}, func() { indexer.Close(); layer.Close() }, nil
 }
 
 // chosen returns the handlers of the types that the setting names.

@@ -50,11 +50,11 @@ func TestChosenTypes(t *testing.T) {
 		want    []string
 		wantErr string
 	}{
-		{[]string{"all"}, []string{".index", ".server-log"}, ""},
+		{[]string{"all"}, []string{".index", ".jira", ".server-log"}, ""},
 		{[]string{".index"}, []string{".index"}, ""},
 		{[]string{".server-log", ".index"}, []string{".index", ".server-log"}, ""},
-		{[]string{"index"}, nil, `PATCHBAY_WORKER_TYPES: "index" is not a connector type; there are .index, .server-log`},
-		{[]string{"all", ".index"}, nil, `PATCHBAY_WORKER_TYPES: "all" is not a connector type; there are .index, .server-log`},
+		{[]string{"index"}, nil, `PATCHBAY_WORKER_TYPES: "index" is not a connector type; there are .index, .server-log, .jira`},
+		{[]string{"all", ".index"}, nil, `PATCHBAY_WORKER_TYPES: "all" is not a connector type; there are .index, .server-log, .jira`},
 		{[]string{".index", ".index"}, nil, `PATCHBAY_WORKER_TYPES: ".index" is named twice`},
 	} {
 		got, err := chosen(all, test.setting)

@@ -45,6 +45,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
+	config.API.LookupEnv = os.LookupEnv
 	log := logging.New(stderr)
 	setting.Warn(log, unknown)
 	config.API.Ready = func(address net.Addr) {

@@ -18,6 +18,7 @@ import (
 	"patchbay.dev/deploy/inprocess"
 	"patchbay.dev/shared/setting"
 	"patchbay.dev/worker/index/elastictest"
+	"patchbay.dev/worker/jira/jiratest"
 )
 
 // serverURL is the base URL of a running server to test instead of our own.
@@ -54,23 +55,26 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.run(t, s.target(t))
+			base, variables := s.target(t)
+			s.run(t, base, variables)
 		})
 	}
 }
 
-// target returns the base URL of the server that the script runs against: a
-// fresh one of its own, unless a flag names another.
-func (s *script) target(t *testing.T) string {
+// target returns the base URL of the server that the script runs against, a fresh
+// one of its own unless a flag names another, and the URLs of stand-ins of Jira.
+func (s *script) target(t *testing.T) (base string, variables map[string]string) {
 	switch {
 	case *otherServer && s.patchbay:
 		t.Skip("is about what only Patchbay does")
+	case *serverURL != "" && s.jira:
+		t.Skip("needs a server that may reach the stand-in of Jira")
 	case *serverURL != "" && s.own:
 		t.Skip("needs a server with settings or files of its own, not the one of -server")
 	case (*serverURL != "" || clusterURL != "") && s.standIn:
 		t.Skip("needs the stand-in of Elasticsearch, which fails on demand")
 	case *serverURL != "":
-		return strings.TrimSuffix(*serverURL, "/")
+		return strings.TrimSuffix(*serverURL, "/"), nil
 	}
 	dir := t.TempDir()
 	for _, f := range s.files {
@@ -95,10 +99,29 @@ func (s *script) target(t *testing.T) string {
 			args = append(args, "-"+flagName+"="+value)
 		}
 	}
+	if s.jira {
+		variables = map[string]string{
+			"cloud":      startJira(t, jiratest.Options{PageSize: 2}),
+			"datacenter": startJira(t, jiratest.Options{PageSize: 2, DataCenter: true}),
+		}
+		args = append(args, "-allowed-cidrs=127.0.0.0/8")
+	}
 	for _, setting := range s.settings {
 		args = append(args, strings.ReplaceAll(setting, "$DIR", dir))
 	}
-	return start(t, filepath.Join(dir, "data"), args...)
+	return start(t, filepath.Join(dir, "data"), args...), variables
+}
+
+func startJira(t *testing.T, options jiratest.Options) string {
+	t.Helper()
+	standIn := jiratest.StartWith(options)
+	t.Cleanup(func() {
+		standIn.Close()
+		for _, violation := range standIn.Violations() {
+			t.Errorf("Jira got what it should not: %s", violation)
+		}
+	})
+	return standIn.URL()
 }
 
 // start runs all of Patchbay in this process until the test ends and returns its

@@ -26,6 +26,7 @@ type script struct {
 	standIn  bool // needs the stand-in of Elasticsearch
 	own      bool // needs settings or files of its own
 	patchbay bool // is about what only Patchbay does
+	jira     bool // needs the stand-ins of Jira
 	steps    []step
 }
 
@@ -45,6 +46,8 @@ func parse(archive *txtar.Archive) (*script, error) {
 			s.settings = append(s.settings, "-"+value)
 		case directive == "#stand-in":
 			s.standIn = true
+		case directive == "#jira":
+			s.jira = true
 		case directive == "#patchbay":
 			s.patchbay = true
 		case strings.HasPrefix(directive, "#"):
@@ -67,9 +70,12 @@ func parse(archive *txtar.Archive) (*script, error) {
 	return s, nil
 }
 
-func (s *script) run(t *testing.T, base string) {
+func (s *script) run(t *testing.T, base string, variables map[string]string) {
+	if variables == nil {
+		variables = make(map[string]string)
+	}
 	// A name of this run, so that scripts do not meet on a server they share.
-	variables := map[string]string{"run": strings.ToLower(rand.Text()[:8])}
+	variables["run"] = strings.ToLower(rand.Text()[:8])
 	for _, step := range s.steps {
 		if !t.Run(step.name, func(t *testing.T) { step.run(t, base, variables) }) {
 			t.FailNow() // the later steps build on this one

@@ -8,12 +8,15 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"patchbay.dev/api"
+	"patchbay.dev/shared/seal"
 	"patchbay.dev/shared/setting"
 	"patchbay.dev/worker"
 )
@@ -32,12 +35,17 @@ const brokerStart = 10 * time.Second
 type Config struct {
 	API    api.Config
 	Worker worker.Config
+
+	hosts   []string
+	keyFile string
 }
 
 // Flags declares the settings of all parts, with their defaults.
 func (c *Config) Flags(fs *flag.FlagSet) {
 	c.API.Flags(fs)
 	c.Worker.Flags(fs)
+	setting.List(fs, &c.hosts, "allowed-hosts", "*", "host names that connectors may reach, with commas; * for all")
+	fs.StringVar(&c.keyFile, "seal-key-file", "", "file of the keys that seal and open secrets; seal.key in the data directory if none is named")
 	setting.Duration(fs, &c.API.ShutdownTimeout, "shutdown-timeout", "30s", "how long requests in flight may last once it stops")
 }
 
@@ -45,6 +53,11 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 // nothing in flight is lost: the API, the worker, the broker.
 func Run(ctx context.Context, config Config, log *slog.Logger) (err error) {
 	config.Worker.ShutdownTimeout = config.API.ShutdownTimeout
+	config.API.Hosts, config.Worker.Hosts = config.hosts, config.hosts
+	if config.Worker.Ring, err = readRing(config); err != nil {
+		return err
+	}
+	config.API.SealKey = config.Worker.Ring.Public()
 	broker, err := startBroker()
 	if err != nil {
 		return err
@@ -73,6 +86,22 @@ func Run(ctx context.Context, config Config, log *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, stopWorker()) }()
 	return api.Run(ctx, config.API, apiConn, log)
+}
+
+// readRing reads the keys, or makes one in the data directory at the first start.
+func readRing(config Config) (*seal.Ring, error) {
+	read, file := seal.ReadRing, config.keyFile
+	if file == "" {
+		if err := os.MkdirAll(config.API.DataDir, 0o700); err != nil {
+			return nil, fmt.Errorf("make data directory: %w", err)
+		}
+		read, file = seal.ReadOrGenerate, filepath.Join(config.API.DataDir, "seal.key")
+	}
+	ring, err := read(file)
+	if err != nil {
+		return nil, fmt.Errorf("PATCHBAY_SEAL_KEY_FILE: %w", err)
+	}
+	return ring, nil
 }
 
 // startWorker returns when executions can arrive. The worker goes on after ctx

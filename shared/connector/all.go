@@ -6,4 +6,5 @@ package connector
 var All = []Definition{
 	Index,
 	ServerLog,
+	Jira,
 }

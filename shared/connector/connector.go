@@ -23,6 +23,9 @@ type About struct {
 // config, secrets and params: they are the schema.
 type Type[C, S, P any] struct {
 	About
+	// CheckConfig refuses a config that leads where the hosts do not allow; nil if
+	// the type has no address in its config.
+	CheckConfig func(C, Hosts) error
 	// Check refuses a config and secrets that are each valid but do not go
 	// together; nil if all do.
 	Check func(C, S) error
@@ -32,10 +35,10 @@ type Type[C, S, P any] struct {
 // whether JSON conforms.
 type Definition interface {
 	Describe() About
-	// Normalize checks a config and secrets as they were sent, and returns the
-	// config as it is stored: defaults filled in, fields in their order. The
-	// error is an *[Invalid].
-	Normalize(config, secrets []byte) (json.RawMessage, error)
+	// Normalize checks a config and secrets as they were sent, and returns both as
+	// they are kept: defaults filled in, fields in their order. The error is an
+	// *[Invalid].
+	Normalize(config, secrets []byte, hosts Hosts) (normalConfig, normalSecrets json.RawMessage, err error)
 	// HasSecrets tells whether the type takes any secrets.
 	HasSecrets() bool
 }
@@ -71,12 +74,14 @@ func (t Type[C, S, P]) Params(raw []byte) (P, error) { return part[P]("params", 
 
 // Connector decodes and checks a config and secrets, then both together. Empty
 // secrets stand for none were given.
-func (t Type[C, S, P]) Connector(config, secrets []byte) (c C, s S, err error) {
+func (t Type[C, S, P]) Connector(config, secrets []byte, hosts Hosts) (c C, s S, err error) {
 	if c, err = part[C]("type config", config); err != nil {
 		return c, s, err
 	}
-	if len(secrets) == 0 {
-		secrets = []byte("{}")
+	if t.CheckConfig != nil {
+		if err := t.CheckConfig(c, hosts); err != nil {
+			return c, s, &Invalid{Part: "type config", Err: err}
+		}
 	}
 	if s, err = part[S]("type secrets", secrets); err != nil {
 		return c, s, err
@@ -91,15 +96,26 @@ func (t Type[C, S, P]) Connector(config, secrets []byte) (c C, s S, err error) {
 }
 
 // Normalize implements [Definition].
-func (t Type[C, S, P]) Normalize(config, secrets []byte) (json.RawMessage, error) {
-	c, _, err := t.Connector(config, secrets)
+func (t Type[C, S, P]) Normalize(config, secrets []byte, hosts Hosts) (normalConfig, normalSecrets json.RawMessage, err error) {
+	c, s, err := t.Connector(config, secrets, hosts)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	if normalConfig, err = encode(c); err != nil {
+		return nil, nil, err
+	}
+	if normalSecrets, err = encode(s); err != nil {
+		return nil, nil, err
+	}
+	return normalConfig, normalSecrets, nil
+}
+
+// encode returns v as JSON that is not escaped for HTML.
+func encode(v any) (json.RawMessage, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(c); err != nil {
+	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
 	return bytes.TrimRight(b.Bytes(), "\n"), nil

@@ -48,7 +48,7 @@ func TestAllTypesRefuseUnknownConfig(t *testing.T) {
 	t.Parallel()
 	const config = `{"no such key":1}`
 	for _, d := range connector.All {
-		_, err := d.Normalize([]byte(config), nil)
+		_, _, err := d.Normalize([]byte(config), nil, connector.AllHosts())
 		invalid, ok := errors.AsType[*connector.Invalid](err)
 		if !ok || invalid.Part != "type config" {
 			t.Errorf("%s: Normalize(%s) = %v, want a refused config", d.Describe().ID, config, err)
@@ -62,6 +62,7 @@ func TestAllTypesRefuseUnknownConfig(t *testing.T) {
 // configs has for every type a config that it takes.
 var configs = map[string]string{
 	".index":      `{"index":"i"}`,
+	".jira":       `{"apiUrl":"https://jira.example.com","projectKey":"K"}`,
 	".server-log": `{}`,
 }
 
@@ -77,7 +78,7 @@ func TestTypesWithoutSecretsTakeNone(t *testing.T) {
 			continue
 		}
 		for _, secrets := range []string{"", "{}", `"{}"`} {
-			if _, err := d.Normalize([]byte(config), []byte(secrets)); err != nil {
+			if _, _, err := d.Normalize([]byte(config), []byte(secrets), connector.AllHosts()); err != nil {
 				t.Errorf("%s: secrets %q are refused: %v", id, secrets, err)
 			}
 		}
@@ -89,7 +90,7 @@ func TestTypesWithoutSecretsTakeNone(t *testing.T) {
 			`["s3cret"]`:           "error validating action type secrets: expected a plain object value, but found [Array] instead.",
 			`"s3cret"`:             "error validating action type secrets: could not parse object value from json input",
 		} {
-			if got := message(d.Normalize([]byte(config), []byte(secrets))); got != want {
+			if got := message(d.Normalize([]byte(config), []byte(secrets), connector.AllHosts())); got != want {
 				t.Errorf("%s: secrets %s\n got %s\nwant %s", id, secrets, got, want)
 			}
 		}
@@ -138,18 +139,21 @@ func TestConnectorChecksInKibanasOrder(t *testing.T) {
 		{`{"url":"u"}`, `{"password":"p"}`, ""},
 		{`{"url":"u","auth":false}`, ``, ""},
 	} {
-		_, _, err := guarded.Connector([]byte(tt.config), []byte(tt.secrets))
+		_, _, err := guarded.Connector([]byte(tt.config), []byte(tt.secrets), connector.AllHosts())
 		if got := message(nil, err); got != tt.want {
 			t.Errorf("Connector(%s, %s)\n got %s\nwant %s", tt.config, tt.secrets, got, tt.want)
 		}
 	}
 }
 
-func TestNormalizeLeavesSecretsOut(t *testing.T) {
+func TestNormalizeKeepsSecretsApart(t *testing.T) {
 	t.Parallel()
-	got, err := guarded.Normalize([]byte(`{"url":"u"}`), []byte(`{"password":"s3cret"}`))
+	got, secrets, err := guarded.Normalize([]byte(`{"url":"u"}`), []byte(`{"password":"s3cret"}`), connector.AllHosts())
 	if want := `{"url":"u","auth":true}`; err != nil || string(got) != want {
 		t.Errorf("Normalize = %s, %v, want %s", got, err, want)
+	}
+	if want := `{"password":"s3cret"}`; string(secrets) != want {
+		t.Errorf("secrets = %s, want %s", secrets, want)
 	}
 }
 
@@ -163,7 +167,8 @@ func TestFindTellsAnUnknownType(t *testing.T) {
 }
 
 // message is the text of an error, "" for none.
-func message(_ any, err error) string {
+func message(results ...any) string {
+	err, _ := results[len(results)-1].(error)
 	if err == nil {
 		return ""
 	}

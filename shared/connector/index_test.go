@@ -21,12 +21,12 @@ func TestIndexNormalizesConfig(t *testing.T) {
 		`"{\"index\":\"i\"}"`:                                            `{"index":"i","refresh":false,"executionTimeField":null}`,
 		`{"index":"old","index":"new"}`:                                  `{"index":"new","refresh":false,"executionTimeField":null}`,
 	} {
-		got, err := connector.Index.Normalize([]byte(config), nil)
+		got, _, err := connector.Index.Normalize([]byte(config), nil, connector.AllHosts())
 		if err != nil || string(got) != want {
 			t.Errorf("Normalize(%s) = %v\n got %s\nwant %s", config, err, got, want)
 			continue
 		}
-		again, err := connector.Index.Normalize(got, nil)
+		again, _, err := connector.Index.Normalize(got, nil, connector.AllHosts())
 		if err != nil || string(again) != want {
 			t.Errorf("Normalize of a normal config = %v\n got %s\nwant %s", err, again, want)
 		}
@@ -54,7 +54,7 @@ func TestIndexRefusesConfig(t *testing.T) {
 		`["index"]`:                  "expected a plain object value, but found [Array] instead.",
 		`"i"`:                        "could not parse object value from json input",
 	} {
-		if got := message(connector.Index.Normalize([]byte(config), nil)); got != prefix+want {
+		if got := message(connector.Index.Normalize([]byte(config), nil, connector.AllHosts())); got != prefix+want {
 			t.Errorf("Normalize(%s)\n got %s\nwant %s", config, got, prefix+want)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 func TestServerLogNormalizesConfig(t *testing.T) {
 	t.Parallel()
 	for _, config := range []string{`{}`, ` { } `, ``, `"{}"`} {
-		got, err := connector.ServerLog.Normalize([]byte(config), nil)
+		got, _, err := connector.ServerLog.Normalize([]byte(config), nil, connector.AllHosts())
 		if err != nil || string(got) != `{}` {
 			t.Errorf("Normalize(%q) = %s, %v, want {}", config, got, err)
 		}
@@ -22,7 +22,7 @@ func TestServerLogRefusesConfig(t *testing.T) {
 		`{"jim":"bob"}`: "error validating action type config: [jim]: definition for this key is missing",
 		`null`:          "error validating action type config: expected a plain object value, but found [null] instead.",
 	} {
-		if got := message(connector.ServerLog.Normalize([]byte(config), nil)); got != want {
+		if got := message(connector.ServerLog.Normalize([]byte(config), nil, connector.AllHosts())); got != want {
 			t.Errorf("Normalize(%s)\n got %s\nwant %s", config, got, want)
 		}
 	}

@@ -21,6 +21,8 @@ const envPrefix = "PATCHBAY_"
 // names are the settings of all programs together, without the prefix. A test
 // in deploy holds the list to the flags of the programs and to the README.
 var names = []string{
+	"ALLOWED_CIDRS",
+	"ALLOWED_HOSTS",
 	"CONFIG",
 	"DATA_DIR",
 	"ELASTICSEARCH_API_KEY",
@@ -36,6 +38,8 @@ var names = []string{
 	"MAX_CONNECTORS",
 	"MAX_RESPONSE",
 	"NATS_URL",
+	"SEAL_KEY_FILE",
+	"SEAL_PUBLIC_KEY_FILE",
 	"SHUTDOWN_TIMEOUT",
 	"WORKER_SLOTS",
 	"WORKER_TYPES",

@@ -74,11 +74,14 @@ func Encode(v any) ([]byte, error) {
 
 // Request asks a worker to run a connector once.
 type Request struct {
-	ExecutionID string          `json:"execution_id"`
-	Space       string          `json:"space"`
-	Connector   Connector       `json:"connector"`
-	TimeLeft    Millis          `json:"time_left_ms"`
-	Params      json.RawMessage `json:"params"`
+	ExecutionID string `json:"execution_id"`
+	// Given says that the caller chose the execution id, so that another request
+	// with the same one is the same execution run again.
+	Given     bool            `json:"given,omitempty"`
+	Space     string          `json:"space"`
+	Connector Connector       `json:"connector"`
+	TimeLeft  Millis          `json:"time_left_ms"`
+	Params    json.RawMessage `json:"params"`
 }
 
 // Connector is the connector that a [Request] runs.
@@ -89,6 +92,8 @@ type Connector struct {
 	Version int64           `json:"version"` // grows with every update
 	Config  json.RawMessage `json:"config"`
 	Secrets []byte          `json:"secrets,omitempty"` // sealed; base64 in JSON
+	// Preconfigured connectors are in every space: their secrets are bound to none.
+	Preconfigured bool `json:"preconfigured,omitempty"`
 }
 
 // Millis is a duration that is written as a whole number of milliseconds.

@@ -54,7 +54,7 @@ func newExecutor(t *testing.T, config Config) *Executor {
 // newJob decodes a config and params as the pool does.
 func newJob(t *testing.T, config, params string) job {
 	t.Helper()
-	c, _, err := connector.Index.Connector([]byte(config), nil)
+	c, _, err := connector.Index.Connector([]byte(config), nil, connector.AllHosts())
 	if err != nil {
 		t.Fatal(err)
 	}

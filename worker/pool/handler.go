@@ -13,6 +13,7 @@ import (
 // Job is one execution as an executor sees it, decoded and checked.
 type Job[C, S, P any] struct {
 	ExecutionID string
+	Given       bool // the caller chose the execution id: another job with it is this one run again
 	Space       string
 	ConnectorID string
 	Name        string // the connector's
@@ -32,8 +33,9 @@ type Execute[C, S, P any] func(ctx context.Context, job Job[C, S, P]) (json.RawM
 
 // Handler runs the executions of one connector type.
 type Handler struct {
-	typeID  string
-	execute func(context.Context, *wire.Request) (json.RawMessage, error)
+	typeID     string
+	hasSecrets bool
+	execute    func(ctx context.Context, req *wire.Request, secrets []byte, hosts connector.Hosts) (json.RawMessage, error)
 }
 
 // Type returns the id of the connector type, with its dot.
@@ -41,18 +43,19 @@ func (h Handler) Type() string { return h.typeID }
 
 // Handle pairs a connector type with its executor.
 func Handle[C, S, P any](t connector.Type[C, S, P], execute Execute[C, S, P]) Handler {
-	return Handler{t.ID, func(ctx context.Context, req *wire.Request) (json.RawMessage, error) {
+	return Handler{t.ID, t.HasSecrets(), func(ctx context.Context, req *wire.Request, opened []byte, hosts connector.Hosts) (json.RawMessage, error) {
 		// Kibana's order: params, config, secrets, both together.
 		params, err := t.Params(req.Params)
 		if err != nil {
 			return nil, invalid(err, wire.User)
 		}
-		config, secrets, err := t.Connector(req.Connector.Config, nil)
+		config, secrets, err := t.Connector(req.Connector.Config, opened, hosts)
 		if err != nil {
 			return nil, invalid(err, wire.Framework)
 		}
 		return execute(ctx, Job[C, S, P]{
 			ExecutionID: req.ExecutionID,
+			Given:       req.Given,
 			Space:       req.Space,
 			ConnectorID: req.Connector.ID,
 			Name:        req.Connector.Name,
@@ -61,6 +64,11 @@ func Handle[C, S, P any](t connector.Type[C, S, P], execute Execute[C, S, P]) Ha
 			Params:      params,
 		})
 	}}
+}
+
+// sealed is the answer when secrets cannot be opened. Kibana answers 500 there.
+func sealed(err error) *wire.Failure {
+	return &wire.Failure{Message: thrownMessage, ServiceMessage: err.Error(), Retry: wire.RetryNever(), Source: wire.Framework}
 }
 
 var errPanicked = &wire.Failure{

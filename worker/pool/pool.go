@@ -16,13 +16,18 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/wire"
 )
 
-// Options size a [Pool].
+// Options configure a [Pool].
 type Options struct {
-	Slots int           // executions at once; more are answered busy
-	Grace time.Duration // how long running executions may last once the pool stops
+	Slots int             // executions at once; more are answered busy
+	Grace time.Duration   // how long running executions may last once the pool stops
+	Hosts connector.Hosts // where connectors may lead
+	// Open returns the secrets of a connector that has sealed ones. Its error is
+	// told to the caller.
+	Open func(space string, c *wire.Connector) ([]byte, error)
 }
 
 // Pool takes executions from the broker and runs them, each in a goroutine and
@@ -217,7 +222,13 @@ func (p *Pool) call(ctx context.Context, h Handler, req *wire.Request) (data jso
 			data, err = nil, errPanicked
 		}
 	}()
-	return h.execute(ctx, req)
+	var secrets []byte
+	if h.hasSecrets && len(req.Connector.Secrets) > 0 {
+		if secrets, err = p.options.Open(req.Space, &req.Connector); err != nil {
+			return nil, sealed(err)
+		}
+	}
+	return h.execute(ctx, req, secrets, p.options.Hosts)
 }
 
 // heartbeat tells the caller from time to time that the job is running, until

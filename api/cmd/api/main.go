@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"patchbay.dev/api"
+	"patchbay.dev/shared/seal"
 	"patchbay.dev/shared/setting"
 )
 
@@ -31,19 +32,28 @@ func main() {
 
 func run(ctx context.Context, args, environ []string) error {
 	var config api.Config
-	var url string
+	var url, keyFile string
+	var hosts []string
 	var logging setting.Log
 	fs := flag.NewFlagSet("api", flag.ContinueOnError)
 	config.Flags(fs)
 	logging.Flags(fs)
 	setting.Broker(fs, &url, "nats-url", nats.DefaultURL, "address of the NATS server")
 	setting.Duration(fs, &config.ShutdownTimeout, "shutdown-timeout", "30s", "how long requests in flight may last once the api stops")
+	setting.List(fs, &hosts, "allowed-hosts", "*", "host names that connectors may reach, with commas; * for all")
+	fs.StringVar(&keyFile, "seal-public-key-file", "", "file of the public key to which secrets are sealed")
 	if slices.Equal(args, []string{"health"}) {
 		return health(ctx, fs, &config, environ)
 	}
 	unknown, err := setting.Parse(fs, args, environ)
 	if err != nil {
 		return err
+	}
+	config.Hosts, config.LookupEnv = hosts, os.LookupEnv
+	if keyFile != "" {
+		if config.SealKey, err = seal.ReadPublicKey(keyFile); err != nil {
+			return fmt.Errorf("PATCHBAY_SEAL_PUBLIC_KEY_FILE: %w", err)
+		}
 	}
 	log := logging.New(os.Stderr)
 	setting.Warn(log, unknown)

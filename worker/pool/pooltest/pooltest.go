@@ -16,12 +16,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
 
+	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/wire"
 	"patchbay.dev/worker/pool"
 )
 
-// Executor describes an executor to the suite. Every request needs only config
-// and params.
+// Executor describes an executor to the suite. Every request needs only config,
+// params and, if the type has any, secrets as they are, not sealed.
 type Executor struct {
 	// New returns a handler with a fresh executor that logs to log, and a
 	// function that ends whatever the executor started.
@@ -142,8 +143,10 @@ func start(t *testing.T, e Executor, log *lockedBuffer) *suite {
 	broker := Broker(t)
 	workerConn := Connect(t, broker)
 	handler, end := e.New(t, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug - 4})))
-	p, err := pool.Start(workerConn, []pool.Handler{handler}, pool.Options{Slots: 4, Grace: patience},
-		slog.New(slog.NewTextHandler(log, nil)))
+	p, err := pool.Start(workerConn, []pool.Handler{handler}, pool.Options{
+		Slots: 4, Grace: patience, Hosts: connector.AllHosts(),
+		Open: func(_ string, c *wire.Connector) ([]byte, error) { return c.Secrets, nil }, // not sealed here
+	}, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,73 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"patchbay.dev/shared/connector"
+	"patchbay.dev/shared/schema"
+	"patchbay.dev/shared/seal"
+)
+
+// keeper turns the config and secrets of a connector, as someone wrote them,
+// into what is kept: checked, defaults filled in, secrets sealed.
+type keeper struct {
+	hosts connector.Hosts
+	key   *seal.PublicKey // nil: connectors with secrets are refused
+	// lookup returns an environment variable, for preconfigured secrets.
+	lookup func(string) (string, bool)
+}
+
+// errNoKey tells the operator what to do before a secret can be kept.
+var errNoKey = errors.New("secrets cannot be kept without a key to seal them to: set PATCHBAY_SEAL_PUBLIC_KEY_FILE for the api")
+
+// keep returns the config and the sealed secrets, nil for a type without any. The
+// error is a *[problem], a *[connector.Invalid] or [errNoKey].
+func (k keeper) keep(space, id, typeID string, config, secrets schema.Record) (json.RawMessage, []byte, error) {
+	definition, err := connector.Find(typeID)
+	if errors.Is(err, connector.ErrUnknown) {
+		return nil, nil, unknownType(typeID)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	normalConfig, normalSecrets, err := definition.Normalize(config, secrets, k.hosts)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !definition.HasSecrets() {
+		return normalConfig, nil, nil
+	}
+	if k.key == nil {
+		return nil, nil, errNoKey
+	}
+	binding := seal.Binding{Space: space, ConnectorID: id, Type: typeID, Config: normalConfig}
+	sealed, err := k.key.Seal(normalSecrets, binding)
+	return normalConfig, sealed, err
+}
+
+// reference is a secret that stands in the environment: "${JIRA_TOKEN}".
+var reference = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$`)
+
+// resolve replaces the members of secrets that refer to the environment.
+func (k keeper) resolve(secrets schema.Record) (schema.Record, error) {
+	resolved := make(map[string]any)
+	for name, raw := range schema.Members(secrets) {
+		resolved[name] = json.RawMessage(raw)
+		var text string
+		if json.Unmarshal(raw, &text) != nil {
+			continue
+		}
+		if found := reference.FindStringSubmatch(text); found != nil {
+			value, ok := k.lookup(found[1])
+			if !ok {
+				return nil, fmt.Errorf("[secrets.%s]: the environment has no %s", name, found[1])
+			}
+			resolved[name] = value
+		}
+	}
+	data, err := json.Marshal(resolved)
+	return data, err
+}
