@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"patchbay.dev/worker/jira/jiratest"
 )
 
 // program is a running program of ours.
@@ -118,8 +120,15 @@ func TestProgramsInPartsSurviveEachOther(t *testing.T) {
 		t.Fatal("the broker did not start")
 	}
 	nats := "-nats-url=" + broker.ClientURL()
+	private, public := filepath.Join(dir, "seal.key"), filepath.Join(dir, "seal.pub")
+	generate := exec.CommandContext(t.Context(), worker, "keys", "generate", "-seal-key-file="+private, "-seal-public-key-file="+public)
+	if output, err := generate.CombinedOutput(); err != nil {
+		t.Fatalf("keys generate: %v\n%s", err, output)
+	}
+	tickets := jiratest.Start()
+	t.Cleanup(tickets.Close)
 	listening := `"msg":"api is listening","address":"([^"]+)"`
-	a, address := launch(t, listening, api, nats, "-http-addr=127.0.0.1:0", "-data-dir="+dir)
+	a, address := launch(t, listening, api, nats, "-http-addr=127.0.0.1:0", "-data-dir="+dir, "-seal-public-key-file="+public)
 	url := "http://" + address + "/api/actions/connector/log"
 	if got := request(t, "POST", url, `{"name":"n","connector_type_id":".server-log"}`); !strings.HasPrefix(got, created) {
 		t.Fatalf("create: %s", got)
@@ -127,9 +136,21 @@ func TestProgramsInPartsSurviveEachOther(t *testing.T) {
 	if got := request(t, "POST", url+"/_execute", execute); !strings.HasPrefix(got, "503 ") {
 		t.Errorf("execute without a worker: %s, want 503", got)
 	}
-	w, _ := launch(t, `"msg":"worker is running"`, worker, nats)
+	w, _ := launch(t, `"msg":"worker is running"`, worker, nats, "-seal-key-file="+private, "-allowed-cidrs=127.0.0.0/8")
 	if got, want := request(t, "POST", url+"/_execute", execute), `200 {"connector_id":"log","status":"ok"}`; got != want {
 		t.Errorf("execute: %s, want %s", got, want)
+	}
+
+	// A secret that the api can only seal is one that the worker can open.
+	jira := strings.TrimSuffix(url, "log") + "jira"
+	body := `{"name":"n","connector_type_id":".jira","config":{"apiUrl":"` + tickets.URL() + `","projectKey":"CK"},
+		"secrets":{"email":"patchbay@example.com","apiToken":"jira-token-1234"}}`
+	if got := request(t, "POST", jira, body); !strings.HasPrefix(got, `200 {"id":"jira",`) {
+		t.Fatalf("create: %s", got)
+	}
+	got := request(t, "POST", jira+"/_execute", `{"params":{"subAction":"issueTypes","subActionParams":{}}}`)
+	if !strings.HasPrefix(got, `200 {"connector_id":"jira","status":"ok","data":[{`) {
+		t.Errorf("execute jira: %s", got)
 	}
 
 	// What was answered is there after the api was killed.
@@ -137,7 +158,7 @@ func TestProgramsInPartsSurviveEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = a.Wait()
-	a, address = launch(t, listening, api, nats, "-http-addr=127.0.0.1:0", "-data-dir="+dir)
+	a, address = launch(t, listening, api, nats, "-http-addr=127.0.0.1:0", "-data-dir="+dir, "-seal-public-key-file="+public)
 	url = "http://" + address + "/api/actions/connector/log"
 	if got := request(t, "GET", url, ""); !strings.HasPrefix(got, created) {
 		t.Errorf("get after kill -9: %s", got)
