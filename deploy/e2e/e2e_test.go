@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/tools/txtar"
@@ -128,12 +129,20 @@ func startJira(t *testing.T, options jiratest.Options) string {
 // base URL.
 func start(t *testing.T, dataDir string, args ...string) string {
 	t.Helper()
-	var config inprocess.Config
-	fs := flag.NewFlagSet("e2e", flag.ContinueOnError)
-	config.Flags(fs)
-	if _, err := setting.Parse(fs, append([]string{"-http-addr=127.0.0.1:0", "-data-dir=" + dataDir}, args...), nil); err != nil {
-		t.Fatal(err)
-	}
+	base, stop := begin(t, dataDir, args...)
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	return base
+}
+
+// begin runs all of Patchbay in this process until it is stopped. stop may be
+// called in another goroutine than the test's; the first call counts.
+func begin(t *testing.T, dataDir string, args ...string) (base string, stop func() error) {
+	t.Helper()
+	config := configure(t, dataDir, args...)
 	ready := make(chan net.Addr, 1)
 	config.API.Ready = func(address net.Addr) { ready <- address }
 	ctx, cancel := context.WithCancel(context.Background())
@@ -143,17 +152,25 @@ func start(t *testing.T, dataDir string, args ...string) string {
 	}()
 	select {
 	case address := <-ready:
-		t.Cleanup(func() {
+		return "http://" + address.String(), sync.OnceValue(func() error {
 			http.DefaultClient.CloseIdleConnections()
 			cancel()
-			if err := <-ended; err != nil {
-				t.Errorf("stop: %v", err)
-			}
+			return <-ended
 		})
-		return "http://" + address.String()
 	case err := <-ended:
 		cancel()
 		t.Fatalf("start: %v", err)
-		return ""
+		return "", nil
 	}
+}
+
+func configure(t *testing.T, dataDir string, args ...string) inprocess.Config {
+	t.Helper()
+	var config inprocess.Config
+	fs := flag.NewFlagSet("e2e", flag.ContinueOnError)
+	config.Flags(fs)
+	if _, err := setting.Parse(fs, append([]string{"-http-addr=127.0.0.1:0", "-data-dir=" + dataDir}, args...), nil); err != nil {
+		t.Fatal(err)
+	}
+	return config
 }

@@ -1,11 +1,8 @@
 package e2e_test
 
 import (
-	"context"
 	"database/sql"
-	"flag"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,35 +12,15 @@ import (
 	_ "github.com/mattn/go-sqlite3" // to write where only the api should
 
 	"patchbay.dev/deploy/inprocess"
-	"patchbay.dev/shared/setting"
 	"patchbay.dev/worker/jira/jiratest"
 )
 
-// session runs all of Patchbay on a data directory and ends it before it returns.
+// session runs all of Patchbay on a data directory while it is used.
 func session(t *testing.T, dataDir string, use func(url string)) {
 	t.Helper()
-	var config inprocess.Config
-	fs := flag.NewFlagSet("e2e", flag.ContinueOnError)
-	config.Flags(fs)
-	args := []string{"-http-addr=127.0.0.1:0", "-data-dir=" + dataDir, "-allowed-cidrs=127.0.0.0/8"}
-	if _, err := setting.Parse(fs, args, nil); err != nil {
-		t.Fatal(err)
-	}
-	ready := make(chan net.Addr, 1)
-	config.API.Ready = func(address net.Addr) { ready <- address }
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	ended := make(chan error, 1)
-	go func() { ended <- inprocess.Run(ctx, config, slog.New(slog.NewTextHandler(t.Output(), nil))) }()
-	select {
-	case address := <-ready:
-		use("http://" + address.String() + "/api/actions/connector/")
-	case err := <-ended:
-		t.Fatal(err)
-	}
-	http.DefaultClient.CloseIdleConnections()
-	stop()
-	if err := <-ended; err != nil {
+	base, stop := begin(t, dataDir, "-allowed-cidrs=127.0.0.0/8")
+	use(base + "/api/actions/connector/")
+	if err := stop(); err != nil {
 		t.Errorf("stop: %v", err)
 	}
 }
@@ -126,13 +103,7 @@ func TestKeyOfTheAllInOneIsItsOwners(t *testing.T) {
 	if err := os.Chmod(key, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	var config inprocess.Config
-	fs := flag.NewFlagSet("e2e", flag.ContinueOnError)
-	config.Flags(fs)
-	if _, err := setting.Parse(fs, []string{"-http-addr=127.0.0.1:0", "-data-dir=" + dir}, nil); err != nil {
-		t.Fatal(err)
-	}
-	err = inprocess.Run(t.Context(), config, slog.New(slog.DiscardHandler))
+	err = inprocess.Run(t.Context(), configure(t, dir), slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "PATCHBAY_SEAL_KEY_FILE: ") || !strings.Contains(err.Error(), "others can read it") {
 		t.Errorf("start with a key that others can read: %v, want a refusal", err)
 	}

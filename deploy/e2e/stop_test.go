@@ -2,16 +2,12 @@ package e2e_test
 
 import (
 	"context"
-	"flag"
-	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
-	"patchbay.dev/deploy/inprocess"
-	"patchbay.dev/shared/setting"
 	"patchbay.dev/worker/index/elastictest"
 )
 
@@ -20,26 +16,8 @@ func TestStopLetsAnExecutionFinish(t *testing.T) {
 	t.Parallel()
 	standIn := elastictest.Start()
 	t.Cleanup(standIn.Close)
-	var config inprocess.Config
-	fs := flag.NewFlagSet("e2e", flag.ContinueOnError)
-	config.Flags(fs)
-	args := []string{"-http-addr=127.0.0.1:0", "-data-dir=" + t.TempDir(), "-elasticsearch-url=" + standIn.URL()}
-	if _, err := setting.Parse(fs, args, nil); err != nil {
-		t.Fatal(err)
-	}
-	ready := make(chan net.Addr, 1)
-	config.API.Ready = func(address net.Addr) { ready <- address }
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	ended := make(chan error, 1)
-	go func() { ended <- inprocess.Run(ctx, config, slog.New(slog.NewTextHandler(t.Output(), nil))) }()
-	var url string
-	select {
-	case address := <-ready:
-		url = "http://" + address.String() + "/api/actions/connector/i"
-	case err := <-ended:
-		t.Fatal(err)
-	}
+	base, end := begin(t, t.TempDir(), "-elasticsearch-url="+standIn.URL())
+	url := base + "/api/actions/connector/i"
 	if status, body, err := postJSON(url, `{"name":"n","connector_type_id":".index","config":{"index":"i"}}`); err != nil || status != http.StatusOK {
 		t.Fatal(status, body, err)
 	}
@@ -57,9 +35,10 @@ func TestStopLetsAnExecutionFinish(t *testing.T) {
 	if err := standIn.Wait(patience, 1); err != nil {
 		t.Fatal(err)
 	}
-	stop()
+	ended := make(chan error, 1)
+	go func() { ended <- end() }()
 	for { // until it takes no more requests
-		conn, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/api/actions/connector/i"))
+		conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
 		if err != nil {
 			break
 		}
@@ -69,7 +48,6 @@ func TestStopLetsAnExecutionFinish(t *testing.T) {
 	if body := <-answered; !strings.Contains(body, `"status":"ok"`) {
 		t.Errorf("the execution under way: %s, want success", body)
 	}
-	http.DefaultClient.CloseIdleConnections()
 	if err := <-ended; err != nil {
 		t.Errorf("stop: %v", err)
 	}
