@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,10 +78,8 @@ func (s *server) bodyTooLarge() *problem {
 // checkMediaType refuses a body that is not plain JSON. Kibana takes a body
 // without a content type for JSON.
 func checkMediaType(r *http.Request) error {
-	unsupported := &problem{status: http.StatusUnsupportedMediaType,
-		message: "Unsupported Media Type: the body must be application/json, not compressed"}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return unsupported
+		return unsupported("the body must not be compressed; Content-Encoding is " + strconv.Quote(encoding))
 	}
 	header := r.Header.Get("Content-Type")
 	if header == "" || header == "application/json" {
@@ -88,9 +87,13 @@ func checkMediaType(r *http.Request) error {
 	}
 	mediaType, _, err := mime.ParseMediaType(header)
 	if err != nil || mediaType != "application/json" && !(strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json")) {
-		return unsupported
+		return unsupported("send the header Content-Type: application/json; it is " + strconv.Quote(header))
 	}
 	return nil
+}
+
+func unsupported(reason string) *problem {
+	return &problem{status: http.StatusUnsupportedMediaType, message: "Unsupported Media Type: " + reason}
 }
 
 // writeJSON answers with body as JSON that carries text as it is, not escaped

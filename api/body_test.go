@@ -69,18 +69,19 @@ func TestOnlyJSONIsTaken(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.create("a", serverLogBody)
-	const message = "Unsupported Media Type: the body must be application/json, not compressed"
 	for _, route := range bodies {
 		for _, contentType := range []string{
 			"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml",
 			"application/jsonp", "text/json", "application/json; charset", "nonsense", ";",
 		} {
 			got := b.sendBad(route.method, route.path, route.body, header("Content-Type", contentType))
-			b.wantError(got, http.StatusUnsupportedMediaType, message)
+			b.wantError(got, http.StatusUnsupportedMediaType,
+				`Unsupported Media Type: send the header Content-Type: application/json; it is "`+contentType+`"`)
 		}
 		for _, encoding := range []string{"gzip", "br", "deflate"} {
 			got := b.sendBad(route.method, route.path, zipped(t, route.body), header("Content-Encoding", encoding))
-			b.wantError(got, http.StatusUnsupportedMediaType, message)
+			b.wantError(got, http.StatusUnsupportedMediaType,
+				`Unsupported Media Type: the body must not be compressed; Content-Encoding is "`+encoding+`"`)
 		}
 	}
 }

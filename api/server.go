@@ -130,7 +130,7 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	s.log.Info("api is stopping; requests in flight may finish", "timeout", s.config.ShutdownTimeout)
+	s.log.Info("api is stopping; requests in flight may finish", "timeout", s.config.ShutdownTimeout.String())
 	if shutdown(h, s.config.ShutdownTimeout) == nil {
 		<-served
 		return nil
