@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/schema"
@@ -60,7 +61,11 @@ func (k keeper) resolve(secrets schema.Record) (schema.Record, error) {
 		if json.Unmarshal(raw, &text) != nil {
 			continue
 		}
-		if found := reference.FindStringSubmatch(text); found != nil {
+		found := reference.FindStringSubmatch(text)
+		if found == nil && strings.Contains(text, "${") {
+			return nil, fmt.Errorf("[secrets.%s]: a variable of the environment must stand alone, as in ${JIRA_TOKEN}", name)
+		}
+		if found != nil {
 			value, ok := k.lookup(found[1])
 			if !ok {
 				return nil, fmt.Errorf("[secrets.%s]: the environment has no %s", name, found[1])

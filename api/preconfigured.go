@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 
@@ -20,6 +22,8 @@ type preconfigured struct {
 	Secrets        []byte // sealed; nil for none
 	ExposeConfig   bool
 }
+
+var quoted = regexp.MustCompile("`[^`]*`|'[^']*'|\"[^\"]*\"")
 
 type configFile struct {
 	Preconfigured schema.Record `json:"preconfigured" default:"{}"`
@@ -54,6 +58,9 @@ func (k keeper) loadPreconfigured(file string) (map[string]*preconfigured, error
 
 func (k keeper) parsePreconfigured(data []byte) (map[string]*preconfigured, error) {
 	data, err := yaml.YAMLToJSONStrict(data)
+	if err != nil && !strings.Contains(err.Error(), "already set in map") { // that one quotes a key
+		err = errors.New(quoted.ReplaceAllString(err.Error(), "…")) // and others a value, perhaps a secret
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -161,6 +161,17 @@ preconfigured:
 	}
 }
 
+func TestABadSecretInTheFileIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, secret := range []string{"!!int s3cr3t", "*s3cr3t", "'Bearer ${s3cr3t}'", "'${not-a-name}s3cr3t'", "[s3cr3t]"} {
+		_, err := testKeeper.parsePreconfigured([]byte(`preconfigured:
+  t: {name: T, actionTypeId: .jira, config: {apiUrl: u, projectKey: K}, secrets: {email: e, apiToken: ` + secret + `}}`))
+		if err == nil || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%s: %v, want a refusal that does not repeat it", secret, err)
+		}
+	}
+}
+
 func TestCallersMayNameTheirExecution(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

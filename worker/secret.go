@@ -9,8 +9,12 @@ import (
 	"patchbay.dev/shared/wire"
 )
 
-// openedSize bounds the opened secrets in memory, in connector versions.
-const openedSize = 10_000
+// What is remembered of opened secrets: so many connector versions, none larger
+// than so many bytes.
+const (
+	openedSize    = 10_000
+	openedLargest = 4 << 10
+)
 
 // opener opens the secrets of connectors and remembers them: opening takes 40 µs,
 // finding them again 1 µs.
@@ -47,6 +51,9 @@ func (o *opener) open(space string, c *wire.Connector) ([]byte, error) {
 	secrets, err := o.ring.Open(c.Secrets, binding)
 	if err != nil {
 		return nil, err
+	}
+	if len(secrets) > openedLargest {
+		return secrets, nil
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

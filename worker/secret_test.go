@@ -90,6 +90,26 @@ func TestOpenedSecretsInMemoryAreBounded(t *testing.T) {
 	}
 }
 
+func TestLargeSecretsAreNotRemembered(t *testing.T) {
+	t.Parallel()
+	ring := newRing(t)
+	o := newOpener(ring)
+	for size, want := range map[int]int{openedLargest: 1, openedLargest + 1: 1} { // the larger one adds none
+		c := &wire.Connector{ID: "j", Type: ".jira", Config: []byte(`{}`)}
+		var err error
+		binding := seal.Binding{Space: "ops", ConnectorID: c.ID, Type: c.Type, Config: c.Config}
+		if c.Secrets, err = ring.Public().Seal(make([]byte, size), binding); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := o.open("ops", c); err != nil || len(got) != size {
+			t.Fatalf("open: %d bytes, %v, want %d", len(got), err, size)
+		}
+		if len(o.opened) > want {
+			t.Errorf("%d secrets in memory, want %d", len(o.opened), want)
+		}
+	}
+}
+
 func BenchmarkOpen(b *testing.B) {
 	ring := newRing(b)
 	c := sealed(b, ring)

@@ -38,10 +38,13 @@ func TestHostsAreExactNames(t *testing.T) {
 func TestJiraURLHoldsNoCredentials(t *testing.T) {
 	t.Parallel()
 	for _, hosts := range []connector.Hosts{connector.AllHosts(), {"jira.example.com"}, nil} {
-		_, _, err := connector.Jira.Normalize([]byte(`{"apiUrl":"https://user:s3cret@jira.example.com","projectKey":"K"}`),
-			[]byte(`{"email":"e","apiToken":"t"}`), hosts)
-		if err == nil || strings.Contains(err.Error(), "s3cret") || !strings.HasPrefix(err.Error(), "error validating action type config: ") {
-			t.Errorf("%q: %v, want a refusal that does not repeat the password", hosts, err)
+		for _, url := range []string{
+			"https://user:s3cret@jira.example.com", "https://user:s3cret@h:x", " https://user:s3cret@h", "https://user:s3%zzcret@h",
+		} {
+			_, _, err := connector.Jira.Normalize([]byte(`{"apiUrl":"`+url+`","projectKey":"K"}`), []byte(`{"email":"e","apiToken":"t"}`), hosts)
+			if err == nil || strings.Contains(err.Error(), "cret@") || !strings.HasPrefix(err.Error(), "error validating action type config: ") {
+				t.Errorf("%s with %q: %v, want a refusal that does not repeat the password", url, hosts, err)
+			}
 		}
 	}
 }

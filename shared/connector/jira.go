@@ -21,7 +21,7 @@ var Jira = Type[JiraConfig, JiraSecrets, JiraParams]{
 	},
 	CheckConfig: func(c JiraConfig, hosts Hosts) error {
 		// Kibana takes any text here; a password in it would be shown with the config.
-		if u, err := url.Parse(c.APIURL); err == nil && u.User != nil {
+		if u, err := url.Parse(c.APIURL); err == nil && u.User != nil || err != nil && strings.Contains(c.APIURL, "@") {
 			return errors.New("error configuring connector action: apiUrl must not hold credentials, they belong into secrets")
 		}
 		if err := hosts.Check(c.APIURL); err != nil {

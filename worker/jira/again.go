@@ -58,7 +58,8 @@ type note struct {
 
 func noteOf(n int, text string) note { return note{n, sha256.Sum256([]byte(text))} }
 
-// ledger remembers executions by their labels.
+// ledger remembers executions by their labels and, for updates, the issue: one id
+// may stand for the creation of an issue and for updates of several.
 type ledger struct {
 	mu      sync.Mutex
 	records map[string]*record
@@ -119,7 +120,9 @@ func (s *session) findCreated(ctx context.Context, what, label string, r *record
 		r.again = true
 		return nil
 	}
-	found, err := s.find(ctx, "project = "+quote(s.project)+" AND labels = "+quote(label))
+	// In every project: other fields may have put the issue into another one, or
+	// someone may have moved it. The label is enough to tell it.
+	found, err := s.find(ctx, "labels = "+quote(label))
 	if err != nil {
 		return failed("Unable to get issues", err)
 	}

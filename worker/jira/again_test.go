@@ -3,6 +3,7 @@ package jira_test
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -31,7 +32,7 @@ func TestGivenExecutionIsLabelled(t *testing.T) {
 	b := setup(t, jiratest.Options{})
 	b.succeedJob(t, given(b.job(t, push(`{"summary":"s","labels":["a"]}`, `null`))))
 	same(t, "labels", any([]any{"a", label()}), b.Issues()[0].Fields["labels"])
-	query := `jql=project%20%3D%20%22CK%22%20AND%20labels%20%3D%20%22` + label() + `%22&`
+	query := `jql=labels%20%3D%20%22` + label() + `%22&`
 	if uri := b.Requests()[0].URI; !strings.Contains(uri, query) {
 		t.Errorf("first request: %s, want a search for %s", uri, query)
 	}
@@ -226,5 +227,49 @@ func TestMemoryIsBounded(t *testing.T) {
 	count, first, err := jira.Remembered(t.Context(), 10_000, strconv.Itoa)
 	if err != nil || count != 4096 || !first {
 		t.Errorf("%d are remembered, the running one %v, %v, want 4096 with it", count, first, err)
+	}
+}
+
+// Other fields may put an issue into another project than the connector's.
+func TestIssueInAnotherProjectIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	b := setup(t, jiratest.Options{})
+	b.succeedJob(t, given(b.job(t, push(`{"summary":"s"}`, `null`))))
+	query := b.Requests()[0].URI
+	if !strings.Contains(query, label()) || strings.Contains(query, "project") {
+		t.Errorf("search: %s, want one for the label in every project", query)
+	}
+}
+
+// One id may stand for updates of several issues: what was done to one was not
+// done to another.
+func TestUpdatesOfTwoIssuesUnderOneIDAreBothDone(t *testing.T) {
+	t.Parallel()
+	b := setup(t, jiratest.Options{})
+	b.succeed(t, push(`{"summary":"a"}`, `null`))
+	b.succeed(t, push(`{"summary":"b"}`, `null`))
+	for _, id := range []string{"CK-1", "CK-2", "CK-2"} { // the last one is run again
+		b.succeedJob(t, given(b.job(t, push(`{"summary":"s","externalId":"`+id+`"}`, `[{"commentId":"c","comment":"one"}]`))))
+	}
+	for _, issue := range b.Issues() {
+		same(t, issue.Key, []string{"one"}, issue.Comments)
+	}
+}
+
+func TestGoodAnswerThatRepeatsTheSecretsIsRedacted(t *testing.T) {
+	t.Parallel()
+	b := scripted(t, func(w http.ResponseWriter, r *http.Request) {
+		_, token, _ := r.BasicAuth()
+		always(200, "application/json", fmt.Sprintf(`{"id":"1","key":"CK-1","fields":{"summary":%q,"a":%q}}`, token, r.Header.Get("Authorization")))(w, r)
+	})
+	for _, params := range []string{
+		`{"subAction":"issue","subActionParams":{"id":"1"}}`, `{"subAction":"getIncident","subActionParams":{"externalId":"1"}}`,
+	} {
+		j := b.job(t, params)
+		got := fmt.Sprint(b.succeedJob(t, j))
+		pair := base64.StdEncoding.EncodeToString([]byte(j.Secrets.Email + ":" + j.Secrets.APIToken))
+		if strings.Contains(got, j.Secrets.APIToken) || strings.Contains(got, pair) || !strings.Contains(got, "redacted") {
+			t.Errorf("%s: %s shows the secrets", params, got)
+		}
 	}
 }

@@ -50,6 +50,9 @@ func (s *session) do(ctx context.Context, r request) error {
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body) // capped by the client
+	if total := s.read.Add(int64(len(body))); total > maxRead && r.write == "" {
+		return refusal(fmt.Sprintf("Jira's answers are larger than %d bytes together", maxRead))
+	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return refused(r, response.Response, body, s.now()) // the status says enough if the body broke off
 	}
@@ -107,6 +110,9 @@ func read(r request, response *http.Response, body []byte) error {
 func missing(names []string) error {
 	return errors.New("Response is missing at least one of the expected fields: " + strings.Join(names, ",")) //nolint:staticcheck // Kibana's text
 }
+
+// maxRead is how much one execution may read of a list of many pages, in bytes.
+const maxRead = 32 << 20
 
 // maxID is the most that an id or key may have, in bytes; Jira's have far less.
 const maxID = 255

@@ -122,14 +122,16 @@ func refused(r request, response *http.Response, body []byte, now time.Time) *tr
 		status: status,
 		write:  r.write,
 	}
-	switch status {
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		t.at = outbound.RetryAfter(response.Header.Get("Retry-After"), now)
-	case http.StatusBadGateway, http.StatusGatewayTimeout:
-		t.lost = r.write != "" // a proxy that lost Jira's answer
-	case http.StatusRequestTimeout, http.StatusConflict, http.StatusLocked, http.StatusTooEarly:
+	advice := response.Header.Get("Retry-After")
+	switch {
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable && advice != "":
+		t.at = outbound.RetryAfter(advice, now)
+	case status >= 500 && status != http.StatusNotImplemented, status == http.StatusRequestTimeout:
+		// Jira may fail after it has written, and so may what stands before it.
+		t.lost = r.write != ""
+	case status == http.StatusConflict, status == http.StatusLocked, status == http.StatusTooEarly:
 	default:
-		t.definite = status < 500
+		t.definite = true
 	}
 	return t
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	gojira "github.com/andygrunwald/go-jira"
@@ -41,7 +42,8 @@ func New(layer *outbound.Layer) *Executor {
 func (e *Executor) Execute(ctx context.Context, job jiraJob) (json.RawMessage, error) {
 	data, err := e.run(ctx, job)
 	if err == nil {
-		return wire.Encode(data)
+		answer, err := wire.Encode(data)
+		return withoutSecrets(job.Secrets, answer), err
 	}
 	failure, ok := errors.AsType[*wire.Failure](err)
 	if !ok {
@@ -49,6 +51,16 @@ func (e *Executor) Execute(ctx context.Context, job jiraJob) (json.RawMessage, e
 	}
 	failure.ServiceMessage = redactor(job.Secrets).Replace(failure.ServiceMessage)
 	return nil, failure
+}
+
+// withoutSecrets is for a Jira, or something in its place, that repeats what it
+// was sent in a good answer.
+func withoutSecrets(s connector.JiraSecrets, answer []byte) json.RawMessage {
+	redacted := []byte(redactor(s).Replace(string(answer)))
+	if !json.Valid(redacted) {
+		return answer // the secret is a word of JSON itself, such as null
+	}
+	return redacted
 }
 
 // redactor replaces the secrets in what Jira, or something before it, says: it
@@ -92,6 +104,7 @@ type session struct {
 	project string
 	secrets connector.JiraSecrets
 	timeout time.Duration // what the execution had when it began; 0 for no end
+	read    atomic.Int64  // bytes of all answers
 }
 
 func (e *Executor) open(ctx context.Context, job jiraJob) (*session, error) {

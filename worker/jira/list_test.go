@@ -27,8 +27,7 @@ func TestListsEnd(t *testing.T) {
 		noResponse, wire.RetryNever(), wire.Framework), got)
 	same(t, "pages", 50, n)
 	b = scripted(t, always(200, "application/json", `{"issues":[{"id":"1","key":"a","fields":{}}],"nextPageToken":"again"}`))
-	_, got = b.run(t, b.job(t, fmt.Sprintf(issuesOf, `"x"`)))
-	same(t, "endless search", "Error: Jira has more than 50 pages or 10000 entries of it. Reason: "+noResponse, text(t, got, "get issues"))
+	same(t, "endless search", 50, len(b.succeed(t, fmt.Sprintf(issuesOf, `"x"`)).([]any))) // enough to choose from
 	b = scripted(t, always(200, "application/json", `{}`))
 	same(t, "no issues", any([]any{}), b.succeed(t, fmt.Sprintf(issuesOf, `"x"`)))
 	_, got = b.run(t, b.job(t, getTypes))

@@ -37,7 +37,11 @@ func (s *session) push(ctx context.Context, job jiraJob) (any, error) {
 	if job.Given {
 		var leave func()
 		var err error
-		if r, leave, err = s.ledger.enter(ctx, labelOf(job)); err != nil {
+		work := labelOf(job)
+		if update {
+			work += "|" + *params.Incident.ExternalID
+		}
+		if r, leave, err = s.ledger.enter(ctx, work); err != nil {
 			return nil, failed(attempt(params.Incident), &trouble{text: s.why(ctx, err), reason: noResponse})
 		}
 		defer leave()

@@ -15,7 +15,7 @@ import (
 // summary has the words of a title.
 func (s *session) issues(ctx context.Context, title string) (any, error) {
 	found, err := s.find(ctx, "project="+quote(s.project)+" and summary ~"+quote(words(title)))
-	if err != nil {
+	if err != nil && !errors.Is(err, errTooMany) { // thousands are enough to choose from
 		return nil, failed("Unable to get issues", err)
 	}
 	summaries := make([]summaryOf, len(found))
@@ -110,14 +110,14 @@ func (s *session) findBy(ctx context.Context, jql string, older bool) ([]issue, 
 		}
 		all = append(all, page.Issues...)
 		if len(all) > maxEntries {
-			return nil, errTooMany
+			return all[:maxEntries], errTooMany
 		}
 		token = page.Token
 		if older && (len(page.Issues) == 0 || len(all) >= page.Total) || !older && (page.IsLast || token == "") {
 			return all, nil
 		}
 	}
-	return nil, errTooMany
+	return all, errTooMany
 }
 
 // maxSearches is how many addresses are remembered.

@@ -20,6 +20,7 @@ import (
 const (
 	connectTimeout   = 10 * time.Second // with the lookup of the name
 	handshakeTimeout = 10 * time.Second
+	headerTimeout    = 30 * time.Second // from the request to the first of the answer
 	idleTimeout      = 90 * time.Second
 	maxIdlePerHost   = 64 // kept open; as many as a worker has slots
 	maxIdle          = 512
@@ -72,6 +73,7 @@ func newTransport(dialer *net.Dialer, proxy func(*http.Request) (*url.URL, error
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    handshakeTimeout,
+		ResponseHeaderTimeout:  headerTimeout,
 		MaxIdleConns:           maxIdle,
 		MaxIdleConnsPerHost:    maxIdlePerHost,
 		IdleConnTimeout:        idleTimeout,
