@@ -121,9 +121,20 @@ func TestProgramsInPartsSurviveEachOther(t *testing.T) {
 	}
 	nats := "-nats-url=" + broker.ClientURL()
 	private, public := filepath.Join(dir, "seal.key"), filepath.Join(dir, "seal.pub")
-	generate := exec.CommandContext(t.Context(), worker, "keys", "generate", "-seal-key-file="+private, "-seal-public-key-file="+public)
-	if output, err := generate.CombinedOutput(); err != nil {
-		t.Fatalf("keys generate: %v\n%s", err, output)
+	generate := func(private string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), worker, "keys", "generate", "-seal-key-file="+private, "-seal-public-key-file="+public)
+		output, err := cmd.CombinedOutput()
+		return string(output), err
+	}
+	first, err := generate(private)
+	if err != nil {
+		t.Fatalf("keys generate: %v\n%s", err, first)
+	}
+	if again, err := generate(private); err != nil || again != first {
+		t.Errorf("keys generate where they are: %v\n%s, want %s", err, again, first)
+	}
+	if other, err := generate(private + "2"); err == nil || !strings.Contains(other, "PATCHBAY_SEAL_PUBLIC_KEY_FILE") {
+		t.Errorf("keys generate beside another public key: %v\n%s, want a refusal", err, other)
 	}
 	tickets := jiratest.Start()
 	t.Cleanup(tickets.Close)

@@ -12,6 +12,7 @@ import (
 	_ "github.com/mattn/go-sqlite3" // to write where only the api should
 
 	"patchbay.dev/deploy/inprocess"
+	"patchbay.dev/shared/seal"
 	"patchbay.dev/worker/jira/jiratest"
 )
 
@@ -107,4 +108,65 @@ func TestKeyOfTheAllInOneIsItsOwners(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "PATCHBAY_SEAL_KEY_FILE: ") || !strings.Contains(err.Error(), "others can read it") {
 		t.Errorf("start with a key that others can read: %v, want a refusal", err)
 	}
+}
+
+// A worker without the key of a blob says which one it lacks; everything but
+// executing goes on, and an update with fresh secrets repairs the connector.
+func TestConnectorsOutliveTheirKey(t *testing.T) {
+	t.Parallel()
+	tickets := jiratest.Start()
+	t.Cleanup(tickets.Close)
+	dir := filepath.Join(t.TempDir(), "data")
+	const execution = `{"params":{"subAction":"issueTypes","subActionParams":{}}}`
+	config := `"name":"n","config":{"apiUrl":"` + tickets.URL() + `","projectKey":"CK"},
+		"secrets":{"email":"patchbay@example.com","apiToken":"jira-token-1234"}`
+	session(t, dir, func(url string) {
+		for _, id := range []string{"a", "b"} {
+			if status, answer, err := postJSON(url+id, `{"connector_type_id":".jira",`+config+`}`); err != nil || status != http.StatusOK {
+				t.Fatal(status, answer, err)
+			}
+		}
+	})
+	lost, err := seal.ReadRing(filepath.Join(dir, "seal.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "seal.key")); err != nil {
+		t.Fatal(err)
+	}
+	call := func(method, url, body string) int {
+		t.Helper()
+		request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/json")
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		return response.StatusCode
+	}
+	session(t, dir, func(url string) {
+		_, answer, err := postJSON(url+"a/_execute", execution)
+		if err != nil || !strings.Contains(answer, "sealed to the key "+lost.Public().ID().String()) {
+			t.Errorf("execute: %s %v, want an error that names %s", answer, err, lost.Public().ID())
+		}
+		if got := call("GET", strings.TrimSuffix(url, "/")+"s", ""); got != http.StatusOK {
+			t.Errorf("list: %d", got)
+		}
+		if got := call("GET", url+"a", ""); got != http.StatusOK {
+			t.Errorf("get: %d", got)
+		}
+		if got := call("DELETE", url+"b", ""); got != http.StatusNoContent {
+			t.Errorf("delete: %d", got)
+		}
+		if got := call("PUT", url+"a", "{"+config+"}"); got != http.StatusOK {
+			t.Errorf("update: %d", got)
+		}
+		if _, answer, err := postJSON(url+"a/_execute", execution); err != nil || !strings.Contains(answer, `"status":"ok"`) {
+			t.Errorf("execute after the update: %s %v, want success", answer, err)
+		}
+	})
 }
