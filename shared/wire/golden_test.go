@@ -23,6 +23,7 @@ var instant = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 var requests = map[string]wire.Request{
 	"request_full": {
 		ExecutionID: "0197c5b8-7a3e-7c11-9d5e-2f6f8f0a1b2c",
+		Given:       true,
 		Space:       "operations",
 		Connector: wire.Connector{
 			ID:      "c55b6eb0-6bad-11eb-9f3b-611eebc6c3ad",
@@ -31,6 +32,8 @@ var requests = map[string]wire.Request{
 			Version: 3,
 			Config:  json.RawMessage(`{"index":"alerts","refresh":true,"executionTimeField":null}`),
 			Secrets: []byte{0x00, 0xff, 0xfe, 'a'},
+
+			Preconfigured: true,
 		},
 		TimeLeft: wire.Millis(59_750 * time.Millisecond),
 		Params:   json.RawMessage(`{"documents":[{"z":1.0e400,"a":-0,"big":12345678901234567890123,"html":"<b>&\u003c","a":"\u0041\/\ud83d\ude00"}]}`),
