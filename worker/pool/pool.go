@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,18 +49,27 @@ type Pool struct {
 }
 
 // early keeps the last cancels that came before their jobs: they arrive on
-// another subscription and may overtake.
+// another subscription and may overtake. Most are for jobs of other workers.
 type early struct {
-	subjects [1024]string
+	subjects map[string]struct{}
+	order    [1024]string // a ring
 	next     int
 }
 
 func (e *early) add(subject string) {
-	e.subjects[e.next%len(e.subjects)] = subject
-	e.next++
+	if e.subjects == nil {
+		e.subjects = make(map[string]struct{}, len(e.order))
+	}
+	delete(e.subjects, e.order[e.next])
+	e.subjects[subject] = struct{}{}
+	e.order[e.next] = subject
+	e.next = (e.next + 1) % len(e.order)
 }
 
-func (e *early) has(subject string) bool { return slices.Contains(e.subjects[:], subject) }
+func (e *early) has(subject string) bool {
+	_, ok := e.subjects[subject]
+	return ok
+}
 
 // Reasons for which the context of an execution ends, besides its deadline.
 var (
@@ -132,13 +140,13 @@ func (p *Pool) Stop() error {
 // flush returns when the replies have reached the broker. If it is away, what is
 // left of the grace is the time for it to come back.
 func (p *Pool) flush(left time.Duration) error {
+	back := p.nc.StatusChanged(nats.CONNECTED) // before the question, or it may be missed
+	defer p.nc.RemoveStatusListener(back)
 	if !p.nc.IsConnected() {
 		waiting, _ := p.nc.Buffered()
 		if waiting <= 0 {
 			return nil
 		}
-		back := p.nc.StatusChanged(nats.CONNECTED)
-		defer p.nc.RemoveStatusListener(back)
 		select {
 		case <-back:
 		case <-time.After(left):
@@ -261,7 +269,7 @@ func (p *Pool) remember(reply string, cancel context.CancelCauseFunc) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cancels[reply] = cancel
-	if p.early.next > 0 && p.early.has(reply) {
+	if p.early.has(reply) {
 		cancel(ErrAbandoned)
 	}
 }
