@@ -22,7 +22,8 @@ type Config struct {
 
 	Hosts   connector.Hosts // where connectors may lead
 	SealKey *seal.PublicKey // nil: connectors with secrets are refused
-	// LookupEnv is os.LookupEnv, for secrets of preconfigured connectors.
+	// LookupEnv is os.LookupEnv, for secrets of preconfigured connectors; nil for an
+	// empty environment.
 	LookupEnv func(string) (string, bool)
 
 	// Ready, if not nil, is called once with the address that listens.

@@ -85,6 +85,8 @@ func problemOf(err error, c echo.Context) *problem {
 		return unavailable("No worker is running for this connector type. Nothing was run.")
 	case errors.Is(err, dispatch.ErrBusy):
 		return unavailable("All workers for this connector type were busy until the time limit. Nothing was run.")
+	case errors.Is(err, dispatch.ErrStopping):
+		return unavailable("The api is stopping. Nothing was run.")
 	case errors.Is(err, dispatch.ErrDisconnected):
 		return unavailable("The broker cannot be reached. Nothing was run.")
 	default:

@@ -17,7 +17,8 @@ import (
 type keeper struct {
 	hosts connector.Hosts
 	key   *seal.PublicKey // nil: connectors with secrets are refused
-	// lookup returns an environment variable, for preconfigured secrets.
+	// lookup returns an environment variable, for preconfigured secrets; nil for an
+	// empty environment.
 	lookup func(string) (string, bool)
 }
 
@@ -66,7 +67,10 @@ func (k keeper) resolve(secrets schema.Record) (schema.Record, error) {
 			return nil, fmt.Errorf("[secrets.%s]: a variable of the environment must stand alone, as in ${JIRA_TOKEN}", name)
 		}
 		if found != nil {
-			value, ok := k.lookup(found[1])
+			value, ok := "", false
+			if k.lookup != nil {
+				value, ok = k.lookup(found[1])
+			}
 			if !ok {
 				return nil, fmt.Errorf("[secrets.%s]: the environment has no %s", name, found[1])
 			}

@@ -156,8 +156,12 @@ preconfigured:
 		t.Errorf("the worker opens %s, want %s", got, want)
 	}
 	_, err := testKeeper.parsePreconfigured([]byte(`preconfigured: {t: {name: T, actionTypeId: .jira, config: {apiUrl: u, projectKey: K}, secrets: {email: e, apiToken: "${NOT_SET}"}}}`))
-	if want := "[preconfigured.t]: [secrets.apiToken]: the environment has no NOT_SET"; err == nil || err.Error() != want {
+	const want = "[preconfigured.t]: [secrets.apiToken]: the environment has no NOT_SET"
+	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
+	}
+	if _, err := (keeper{}).resolve([]byte(`{"apiToken":"${NOT_SET}"}`)); err == nil {
+		t.Error("a variable of no environment was found")
 	}
 }
 

@@ -115,7 +115,8 @@ func (d *Dispatcher) Close() error {
 // Ask has req run by one worker and returns its reply. timeout is the time for
 // all of it, busy workers and retries included; header may carry trace context.
 // When ctx ends first, the worker is told to stop and the error is the context's
-// cause, or the reply unknown if that is [ErrStopping].
+// cause. If that is [ErrStopping], the reply is unknown; as an error it says, as
+// any other here, that nothing was run.
 func (d *Dispatcher) Ask(ctx context.Context, req *wire.Request, header nats.Header, timeout time.Duration) (wire.Reply, error) {
 	subject, err := wire.Subject(req.Connector.Type)
 	if err != nil {
@@ -204,6 +205,9 @@ func (d *Dispatcher) await(ctx context.Context, c *call, deadline time.Time) (wi
 			return unknown("the worker was not heard of any more"), nil
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), ErrStopping) {
+				if len(c.answers) > 0 {
+					continue // the caller is still there to hear it
+				}
 				return unknown(ErrStopping.Error()), nil
 			}
 			return wire.Reply{}, context.Cause(ctx)

@@ -333,6 +333,29 @@ func TestCallerIsToldWhenTheAPIStops(t *testing.T) {
 	wantUnknown(t, reply, err, ErrStopping.Error())
 }
 
+func TestCallerWhoWaitsForAFreeWorkerIsToldWhenTheAPIStops(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	asked := 0
+	b.serve(t, func(msg *nats.Msg) {
+		respond(t, msg, signalHeader(wire.Busy), "")
+		if asked++; asked == 3 {
+			cancel(ErrStopping)
+		}
+	})
+	for { // the stop may also meet a request under way, whose outcome is then unknown
+		reply, err := b.ask(ctx, patience)
+		if err == nil && reply.Outcome() == wire.Unknown {
+			continue
+		}
+		if !errors.Is(err, ErrStopping) {
+			t.Errorf("Ask: %+v, %v, want %v", reply, err, ErrStopping)
+		}
+		return
+	}
+}
+
 func TestBrokerThatWasNeverThere(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing

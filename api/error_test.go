@@ -1,0 +1,49 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"patchbay.dev/api/dispatch"
+	"patchbay.dev/shared/wire"
+)
+
+// Who asks what became of an execution asks by its id.
+func TestLogTellsHowAnExecutionEnded(t *testing.T) {
+	t.Parallel()
+	unknown := wire.Reply{Failure: &wire.Failure{Unknown: true, ServiceMessage: "why"}}
+	for _, test := range []struct {
+		reply wire.Reply
+		err   error
+		want  string // "" for nothing at this level
+	}{
+		{wire.Reply{}, nil, ""},
+		{unknown, nil, `level=WARN msg="execution has an unknown outcome" execution=e space=s connector=c type=.t detail=why`},
+		{wire.Reply{}, dispatch.ErrBusy, `level=INFO msg="execution was not run" execution=e space=s connector=c type=.t detail="all workers were busy"`},
+		{wire.Reply{}, context.Canceled, `level=INFO msg="caller left before the execution ended" execution=e space=s connector=c type=.t detail=""`},
+	} {
+		var log bytes.Buffer
+		s := &server{log: slog.New(slog.NewTextHandler(&log, nil))}
+		s.record(&wire.Request{ExecutionID: "e", Space: "s", Connector: wire.Connector{ID: "c", Type: ".t"}}, test.reply, test.err)
+		_, got, _ := strings.Cut(strings.TrimSpace(log.String()), " ") // after the time
+		if got != test.want {
+			t.Errorf("%+v, %v: %s, want %s", test.reply, test.err, got, test.want)
+		}
+	}
+}
+
+// What was not run is told so, also when it is the api that ends.
+func TestNothingWasRunIs503(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{dispatch.ErrNoWorker, dispatch.ErrBusy, dispatch.ErrDisconnected, dispatch.ErrStopping} {
+		p := problemOf(fmt.Errorf("ask: %w", err), nil)
+		if p.status != http.StatusServiceUnavailable || p.retryAfter == 0 {
+			t.Errorf("%v: %d, retry after %s, want 503 with Retry-After", err, p.status, p.retryAfter)
+		}
+	}
+}
