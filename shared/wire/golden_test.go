@@ -49,6 +49,30 @@ var requests = map[string]wire.Request{
 		},
 		Params: json.RawMessage(`{"message":""}`),
 	},
+	"request_limited": {
+		ExecutionID: "e2",
+		Space:       "default",
+		Connector: wire.Connector{
+			ID:     "alerts",
+			Type:   ".index",
+			Name:   "alerts",
+			Config: json.RawMessage(`{"index":"alerts"}`),
+		},
+		Params: json.RawMessage(`{"documents":[{}]}`),
+		Access: &wire.Access{Key: "k1", Indices: []string{"alerts-*", "kibana-alert-history-?"}},
+	},
+	"request_limited_to_nothing": {
+		ExecutionID: "e3",
+		Space:       "default",
+		Connector: wire.Connector{
+			ID:     "alerts",
+			Type:   ".index",
+			Name:   "alerts",
+			Config: json.RawMessage(`{"index":"alerts"}`),
+		},
+		Params: json.RawMessage(`{"documents":[{}]}`),
+		Access: &wire.Access{Key: "k1", Indices: []string{}},
+	},
 }
 
 var replies = map[string]wire.Reply{
@@ -152,7 +176,7 @@ func TestNoGoldenFileIsLeftOver(t *testing.T) {
 	}
 }
 
-// A newer side may say more than an older one knows.
+// A newer side may say more than an older one knows, but for [wire.Access].
 func TestUnknownMembersAreIgnored(t *testing.T) {
 	t.Parallel()
 	var request wire.Request

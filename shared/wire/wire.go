@@ -82,6 +82,7 @@ type Request struct {
 	Connector Connector       `json:"connector"`
 	TimeLeft  Millis          `json:"time_left_ms"`
 	Params    json.RawMessage `json:"params"`
+	Access    *Access         `json:"access,omitempty"` // nil for no limit
 }
 
 // Connector is the connector that a [Request] runs.

@@ -186,6 +186,11 @@ func checkItems(answer []byte, n int) error {
 	if err := json.Unmarshal(answer, &bulk); err != nil {
 		return unknown("the cluster's answer is not that of a _bulk request: " + err.Error())
 	}
+	return bulk.check(n)
+}
+
+// check is checkItems once the answer is decoded.
+func (bulk *bulkAnswer) check(n int) error {
 	if bulk.Errors == nil {
 		return unknown("the cluster's answer is not that of a _bulk request")
 	}

@@ -148,17 +148,21 @@ func (e *Executor) Execute(ctx context.Context, job bulkJob) (json.RawMessage, e
 }
 
 func (e *Executor) write(ctx context.Context, job bulkJob) (json.RawMessage, error) {
-	if e.client == nil {
-		failure := refused("no Elasticsearch cluster is configured: set PATCHBAY_ELASTICSEARCH_URL for the worker")
-		failure.Source = wire.Framework
-		return nil, failure
-	}
 	target := job.Config.Index
 	if override := job.Params.IndexOverride; override != nil {
 		target = string(*override)
 	}
 	if err := checkName(target); err != nil {
 		return nil, refused(err.Error())
+	}
+	// Before anything else, so that it tells nothing of the cluster.
+	if err := checkAccess(job.Access, target, len(job.Params.Documents)); err != nil {
+		return nil, err
+	}
+	if e.client == nil {
+		failure := refused("no Elasticsearch cluster is configured: set PATCHBAY_ELASTICSEARCH_URL for the worker")
+		failure.Source = wire.Framework
+		return nil, failure
 	}
 	timeField := ""
 	if name := job.Config.ExecutionTimeField; name != nil {

@@ -20,6 +20,7 @@ type Job[C, S, P any] struct {
 	Config      C
 	Secrets     S
 	Params      P
+	Access      *wire.Access // what the caller may reach, nil for everything
 }
 
 // Execute runs a job and returns what goes into "data", nil for nothing.
@@ -62,6 +63,7 @@ func Handle[C, S, P any](t connector.Type[C, S, P], execute Execute[C, S, P]) Ha
 			Config:      config,
 			Secrets:     secrets,
 			Params:      params,
+			Access:      req.Access,
 		})
 	}}
 }
