@@ -2,6 +2,7 @@ package api
 
 import (
 	"flag"
+	"log/slog"
 	"net"
 	"time"
 
@@ -18,6 +19,13 @@ type Config struct {
 	ExecuteTimeout  time.Duration // deadline of one execution
 	MaxBody         int64         // bytes of a request body
 	MaxConnectors   int           // stored connectors per space
+	MaxKeys         int           // API keys
+	MaxRate         int           // requests a second of one API key
+	MaxRunning      int           // executions of one API key at the same time
+	AuthOff         bool          // nobody needs a key
+	AuditFile       string        // where the audit log goes; "-" for standard output, "" for nowhere
+	Audit           slog.Handler  // where it goes instead of a file; nil for none
+	Program         string        // how users call the program that has the command "keys"
 	ShutdownTimeout time.Duration // how long requests in flight may last once it stops
 
 	Hosts   connector.Hosts // where connectors may lead
@@ -39,5 +47,10 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.ConfigFile, "config", "", "YAML file with preconfigured connectors")
 	setting.Duration(fs, &c.ExecuteTimeout, "execute-timeout", "60s", "deadline of one execution")
 	setting.Bytes(fs, &c.MaxBody, "max-body", "8MiB", "size of a request body")
+	setting.Choice(fs, &c.AuthOff, "auth", "on", "off to serve everyone without an API key, on or off", map[string]bool{"on": false, "off": true})
+	setting.Count(fs, &c.MaxKeys, "max-keys", "10000", "API keys that there may be")
+	setting.Count(fs, &c.MaxRate, "max-rate", "10000", "requests a second that one API key may send")
+	setting.Count(fs, &c.MaxRunning, "max-running", "1000", "executions that one API key may have running at once")
+	fs.StringVar(&c.AuditFile, "audit-file", "", "file of the audit log; - for standard output")
 	setting.Count(fs, &c.MaxConnectors, "max-connectors", "10000", "stored connectors in one space")
 }

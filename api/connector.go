@@ -57,20 +57,29 @@ type updateBody struct {
 	Secrets schema.Record `json:"secrets" default:"{}" blank:"no"`
 }
 
+func (s *server) readCreate(c echo.Context) (createBody, error) {
+	var body createBody
+	if id := param(c, "id"); id != "" && !connectorID.MatchString(id) {
+		return body, badRequest("[request params.id]: " + idRule)
+	}
+	err := s.readBody(c, &body)
+	return body, err
+}
+
+func (s *server) readLegacyCreate(c echo.Context) (createBody, error) {
+	var body legacyCreateBody
+	err := s.readBody(c, &body)
+	return createBody(body), err
+}
+
 // create stores a new connector, with the id in the path or a new UUID.
-func (s *server) create(d dialect) echo.HandlerFunc {
-	return func(c echo.Context) error {
+func (s *server) create(d dialect) func(echo.Context, createBody) error {
+	return func(c echo.Context, body createBody) error {
 		id := param(c, "id")
-		switch {
-		case id == "":
+		if id == "" {
 			id = uuid.NewString()
-		case !connectorID.MatchString(id):
-			return badRequest("[request params.id]: " + idRule)
 		}
-		body, err := s.readCreate(c, d)
-		if err != nil {
-			return err
-		}
+		about(c, id)
 		if s.preconfigured[id] != nil {
 			return createsPreconfigured(id)
 		}
@@ -86,17 +95,6 @@ func (s *server) create(d dialect) echo.HandlerFunc {
 		}
 		return writeJSON(c, http.StatusOK, d.connector(present(stored)))
 	}
-}
-
-func (s *server) readCreate(c echo.Context, d dialect) (createBody, error) {
-	if d == legacy {
-		var body legacyCreateBody
-		err := s.readBody(c, &body)
-		return createBody(body), err
-	}
-	var body createBody
-	err := s.readBody(c, &body)
-	return body, err
 }
 
 // get answers with one connector.
@@ -155,13 +153,15 @@ func sortByName(bodies []connectorBody) {
 	})
 }
 
+func (s *server) readUpdate(c echo.Context) (updateBody, error) {
+	var body updateBody
+	err := s.readBody(c, &body)
+	return body, err
+}
+
 // update replaces name, config and secrets of a stored connector.
-func (s *server) update(d dialect) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		var body updateBody
-		if err := s.readBody(c, &body); err != nil {
-			return err
-		}
+func (s *server) update(d dialect) func(echo.Context, updateBody) error {
+	return func(c echo.Context, body updateBody) error {
 		id := param(c, "id")
 		if s.preconfigured[id] != nil {
 			return updatesPreconfigured(id)

@@ -49,6 +49,11 @@ func (s *server) handleError(err error, c echo.Context) {
 	if p.status == http.StatusInternalServerError {
 		s.log.Error("request failed", "method", c.Request().Method, "path", c.Path(), "error", err)
 	}
+	if p.status == http.StatusUnauthorized {
+		// Not Basic, though it is taken: a browser would ask for a password, and then
+		// send it along with what other pages ask for.
+		c.Response().Header().Set("WWW-Authenticate", "ApiKey")
+	}
 	if p.retryAfter > 0 {
 		c.Response().Header().Set("Retry-After", strconv.Itoa(int(p.retryAfter/time.Second)))
 	}
@@ -77,6 +82,10 @@ func problemOf(err error, c echo.Context) *problem {
 		return &problem{status: http.StatusNotFound, message: "Saved object [action/" + param(c, "id") + "] not found"}
 	case errors.Is(err, store.ErrConflict):
 		return &problem{status: http.StatusConflict, message: "Saved object [action/" + param(c, "id") + "] conflict"}
+	case errors.Is(err, store.ErrNoKey):
+		return &problem{status: http.StatusNotFound, message: "There is no such API key."}
+	case errors.Is(err, store.ErrKeysFull):
+		return badRequest("There are as many API keys as there may be; revoke some or raise PATCHBAY_MAX_KEYS.")
 	case errors.Is(err, errNoKey):
 		return &problem{status: http.StatusInternalServerError, message: "The server is not set up for this: " + err.Error() + "."}
 	case errors.Is(err, store.ErrFull):
@@ -97,6 +106,10 @@ func problemOf(err error, c echo.Context) *problem {
 
 func badRequest(message string) *problem {
 	return &problem{status: http.StatusBadRequest, message: message}
+}
+
+func unauthorized(message string) *problem {
+	return &problem{status: http.StatusUnauthorized, message: message}
 }
 
 func unavailable(message string) *problem {

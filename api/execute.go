@@ -26,14 +26,19 @@ type executeBody struct {
 	Params schema.Record `json:"params"`
 }
 
+func (s *server) readExecute(c echo.Context) (executeBody, error) {
+	var body executeBody
+	if given := c.Request().Header.Get(headerExecutionID); given != "" && !connectorID.MatchString(given) {
+		return body, badRequest("[request headers.patchbay-execution-id]: 1 to 64 letters, digits, hyphens, underscores and dots are expected")
+	}
+	err := s.readBody(c, &body)
+	return body, err
+}
+
 // execute runs a connector and answers with what came of it. Whatever a worker
 // took in hand is a 200; other answers say that nothing was run.
-func (s *server) execute(d dialect) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		var body executeBody
-		if err := s.readBody(c, &body); err != nil {
-			return err
-		}
+func (s *server) execute(d dialect) func(echo.Context, executeBody) error {
+	return func(c echo.Context, body executeBody) error {
 		request, err := s.load(c)
 		if err != nil {
 			return err
@@ -41,6 +46,7 @@ func (s *server) execute(d dialect) echo.HandlerFunc {
 		request.ExecutionID = c.Response().Header().Get(headerExecutionID)
 		request.Given = c.Request().Header.Get(headerExecutionID) != ""
 		request.Space = space(c)
+		request.Access = callerOf(c).access()
 		request.Params = json.RawMessage(body.Params)
 		reply, err := s.dispatch.Ask(c.Request().Context(), &request, traceContext(c.Request().Header), s.config.ExecuteTimeout)
 		s.record(&request, reply, err)

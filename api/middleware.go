@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
+	"patchbay.dev/api/access"
 	"patchbay.dev/shared/wire"
 )
 
@@ -71,8 +71,6 @@ func markExecution(next echo.HandlerFunc) echo.HandlerFunc {
 			header.Set(headerOutcome, string(wire.Error))
 			if given := c.Request().Header.Get(headerExecutionID); connectorID.MatchString(given) {
 				header.Set(headerExecutionID, given)
-			} else if given != "" {
-				return badRequest("[request headers.patchbay-execution-id]: 1 to 64 letters, digits, hyphens, underscores and dots are expected")
 			}
 		}
 		return next(c)
@@ -87,11 +85,19 @@ func warnLegacy(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// refuseForeignHost protects a listener on loopback from pages that give their
+// refuseForeignHost protects an open listener on loopback from pages that give their
 // own name this machine's address: a browser then takes us for their server.
 func (s *server) refuseForeignHost(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if s.loopback && !isLoopback(c.Request().Host) {
+		if !s.loopback || isLoopback(c.Request().Host) {
+			return next(c)
+		}
+		// Who has to show a key cannot be tricked: a page does not have it.
+		open, err := s.guard.open(c.Request().Context())
+		if err != nil {
+			return err
+		}
+		if open {
 			return &problem{status: http.StatusForbidden,
 				message: "Requests to a loopback address must name it in their Host header, as in http://localhost:5601."}
 		}
@@ -123,16 +129,12 @@ func refuseCrossOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-var spaceID = regexp.MustCompile(`^[a-z0-9_-]{1,64}$`)
-
 // checkSpace refuses a space id that cannot exist.
-func checkSpace(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if slices.Contains(c.ParamNames(), "space_id") && !spaceID.MatchString(param(c, "space_id")) {
-			return badRequest("[request params.space_id]: a space id has 1 to 64 lower-case letters, digits, hyphens and underscores")
-		}
-		return next(c)
+func checkSpace(c echo.Context) error {
+	if slices.Contains(c.ParamNames(), "space_id") && !access.IsSpace(param(c, "space_id")) {
+		return badRequest("[request params.space_id]: " + access.SpaceRule)
 	}
+	return nil
 }
 
 // space returns the id of the space that the path names, "default" without one.

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -36,6 +37,8 @@ type server struct {
 	store         *store.Store
 	dispatch      *dispatch.Dispatcher
 	keeper        keeper
+	guard         *guard
+	audit         *auditor
 	preconfigured map[string]*preconfigured
 	loopback      bool // only this machine can connect
 	bodyTimeout   time.Duration
@@ -46,35 +49,41 @@ func (s *server) routes() *echo.Echo {
 	e := echo.New()
 	e.IPExtractor = echo.ExtractIPDirect() // the default believes any X-Forwarded-For
 	e.HTTPErrorHandler = s.handleError
-	e.Use(s.recoverPanic, s.limitRead, identify, markExecution, s.refuseForeignHost, refuseCrossOrigin, checkSpace)
+	e.Use(s.recoverPanic, s.limitRead, identify, markExecution, s.refuseForeignHost, refuseCrossOrigin)
 
-	e.GET("/healthz", s.health) // supervisors: the process lives
-	e.GET("/readyz", s.ready)   // load balancers: store and broker can be reached
+	e.GET("/healthz", bare(s, toKnowNothing, s.health)) // supervisors: the process lives
+	e.GET("/readyz", bare(s, toKnowNothing, s.ready))   // load balancers: store and broker can be reached
+
+	keys := e.Group("/api/security/api_key")
+	keys.POST("", handle(s, toCreateKey, s.readKey, s.createKey))
+	keys.GET("", bare(s, toListKeys, s.listKeys))
+	keys.DELETE("", handle(s, toRevokeKeys, s.readRevoke, s.revokeKeys))
 
 	for _, root := range []string{"", "/s/:space_id"} {
 		g := e.Group(root)
-		g.GET("/api/status", s.status) // clients that ask for the version first
-		g.GET("/api/openapi.yaml", s.openapi)
+		g.GET("/api/status", bare(s, toKnowNothing, s.status)) // clients that ask for the version first
+		g.GET("/api/openapi.yaml", bare(s, toKnowNothing, s.openapi))
 
 		a := g.Group("/api/actions")
-		a.POST("/connector", s.create(modern))
-		a.POST("/connector/", s.create(modern)) // Terraform, when it leaves the id to us
-		a.POST("/connector/:id", s.create(modern))
-		a.GET("/connector/:id", s.get(modern))
-		a.PUT("/connector/:id", s.update(modern))
-		a.DELETE("/connector/:id", s.delete)
-		a.GET("/connectors", s.list(modern))
-		a.GET("/connector_types", s.types)
-		a.POST("/connector/:id/_execute", s.execute(modern))
+		create := handle(s, toCreate, s.readCreate, s.create(modern))
+		a.POST("/connector", create)
+		a.POST("/connector/", create) // Terraform, when it leaves the id to us
+		a.POST("/connector/:id", create)
+		a.GET("/connector/:id", bare(s, toGet, s.get(modern)))
+		a.PUT("/connector/:id", handle(s, toUpdate, s.readUpdate, s.update(modern)))
+		a.DELETE("/connector/:id", bare(s, toDelete, s.delete))
+		a.GET("/connectors", bare(s, toList, s.list(modern)))
+		a.GET("/connector_types", handle(s, toBeKnown, readFeature, s.types))
+		a.POST("/connector/:id/_execute", handle(s, toExecute, s.readExecute, s.execute(modern)))
 
 		// Deprecated in Kibana, still there in 8.19.
-		a.POST("/action", s.create(legacy), warnLegacy)
-		a.GET("", s.list(legacy), warnLegacy)
-		a.GET("/action/:id", s.get(legacy), warnLegacy)
-		a.PUT("/action/:id", s.update(legacy), warnLegacy)
-		a.DELETE("/action/:id", s.delete, warnLegacy)
-		a.GET("/list_action_types", s.legacyTypes, warnLegacy)
-		a.POST("/action/:id/_execute", s.execute(legacy), warnLegacy)
+		a.POST("/action", handle(s, toCreate, s.readLegacyCreate, s.create(legacy)), warnLegacy)
+		a.GET("", bare(s, toList, s.list(legacy)), warnLegacy)
+		a.GET("/action/:id", bare(s, toGet, s.get(legacy)), warnLegacy)
+		a.PUT("/action/:id", handle(s, toUpdate, s.readUpdate, s.update(legacy)), warnLegacy)
+		a.DELETE("/action/:id", bare(s, toDelete, s.delete), warnLegacy)
+		a.GET("/list_action_types", bare(s, toBeKnown, s.legacyTypes), warnLegacy)
+		a.POST("/action/:id/_execute", handle(s, toExecute, s.readExecute, s.execute(legacy)), warnLegacy)
 	}
 	return e
 }
@@ -84,13 +93,21 @@ func (s *server) routes() *echo.Echo {
 func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (err error) {
 	s := &server{config: config, log: log, nc: nc, bodyTimeout: bodyTimeout}
 	s.keeper = keeper{hosts: config.Hosts, key: config.SealKey, lookup: config.LookupEnv}
+	handler, closeAudit, err := openAudit(&config, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeAudit()) }()
+	s.audit = newAuditor(handler)
 	if s.preconfigured, err = s.keeper.loadPreconfigured(config.ConfigFile); err != nil {
 		return err
 	}
-	if s.store, err = store.Open(ctx, config.DataDir, store.Options{MaxConnectors: config.MaxConnectors}); err != nil {
+	options := store.Options{MaxConnectors: config.MaxConnectors, MaxKeys: config.MaxKeys}
+	if s.store, err = store.Open(ctx, config.DataDir, options); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.store.Close()) }()
+	s.guard = &guard{store: s.store, log: log, off: config.AuthOff, limits: keyLimits{config.MaxRate, config.MaxRunning}}
 	if s.dispatch, err = dispatch.New(nc); err != nil {
 		return err
 	}
@@ -106,6 +123,14 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (e
 func (s *server) serve(ctx context.Context, listener net.Listener) error {
 	address, _ := listener.Addr().(*net.TCPAddr)
 	s.loopback = address != nil && address.IP.IsLoopback()
+	if err := s.guard.start(ctx, s.loopback, errNoFirstKey{s.config.Addr, s.config.Program}); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	var keeping sync.WaitGroup
+	defer keeping.Wait()
+	keepUntil, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopKeeping()
+	keeping.Go(func() { s.guard.keepUsed(keepUntil) })
 	h := &http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: headerTimeout,

@@ -36,6 +36,10 @@ type options struct {
 	timeout       time.Duration    // of an execution; 0 for 10 s
 	routes        func(*echo.Echo) // adds routes
 	log           slog.Handler     // nil for the test's output
+	audit         slog.Handler     // nil for no audit log
+	maxKeys       int              // 0 for 100
+	maxRate       int              // requests a second per key; 0 for 1000
+	maxRunning    int              // executions at once per key; 0 for 100
 }
 
 // bundle is a server on a real database and a real broker, and a client whose
@@ -43,6 +47,7 @@ type options struct {
 type bundle struct {
 	*testing.T
 	url     string
+	dir     string // of the database
 	server  *server
 	echo    *echo.Echo
 	spec    *specification
@@ -84,6 +89,7 @@ func setupWith(t *testing.T, o options) *bundle {
 		nc:          connect(t, b.broker),
 		bodyTimeout: bodyTimeout,
 		keeper:      testKeeper,
+		audit:       newAuditor(o.audit),
 	}
 	b.workers = connect(t, b.broker)
 	var err error
@@ -92,11 +98,17 @@ func setupWith(t *testing.T, o options) *bundle {
 			t.Fatal(err)
 		}
 	}
-	b.server.store, err = store.Open(t.Context(), t.TempDir(), store.Options{MaxConnectors: b.server.config.MaxConnectors})
+	b.dir = t.TempDir()
+	b.server.store, err = store.Open(t.Context(), b.dir, store.Options{
+		MaxConnectors: b.server.config.MaxConnectors, MaxKeys: either(o.maxKeys, 100),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.server.store.Close() })
+	b.server.guard = &guard{
+		store: b.server.store, log: b.server.log, limits: keyLimits{either(o.maxRate, 1000), either(o.maxRunning, 100)},
+	}
 	if b.server.dispatch, err = dispatch.New(b.server.nc); err != nil {
 		t.Fatal(err)
 	}

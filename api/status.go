@@ -13,8 +13,14 @@ const serverName = "patchbay"
 // they use what older versions lack.
 const kibanaVersion = "8.19.7"
 
-// status answers like Kibana's GET /api/status, as far as clients read it.
+// status answers like Kibana's GET /api/status, as far as clients read it. Without
+// credentials, where they are asked for, it tells the level alone.
 func (s *server) status(c echo.Context) error {
+	_, err := s.guard.authenticate(c.Request())
+	anonymous := err != nil && c.Request().Header.Get("Authorization") == ""
+	if err != nil && !(anonymous && problemOf(err, c).status == http.StatusUnauthorized) {
+		return err
+	}
 	type level struct {
 		Level   string `json:"level"`
 		Summary string `json:"summary"`
@@ -22,6 +28,11 @@ func (s *server) status(c echo.Context) error {
 	overall := level{"available", "All services and plugins are available"}
 	if problems := s.problems(c); len(problems) > 0 {
 		overall = level{"degraded", "Not ready, see /readyz"}
+	}
+	if anonymous {
+		return writeJSON(c, http.StatusOK, map[string]any{
+			"status": map[string]any{"overall": map[string]any{"level": overall.Level}},
+		})
 	}
 	return writeJSON(c, http.StatusOK, map[string]any{
 		"name": serverName,

@@ -10,21 +10,32 @@ import (
 	"patchbay.dev/shared/connector"
 )
 
-// types answers with the connector types, those of one feature if asked.
-func (s *server) types(c echo.Context) error {
+// feature is the feature whose types are asked for, nil for those of all.
+type feature *string
+
+func readFeature(c echo.Context) (feature, error) {
 	query := c.QueryParams()
 	for _, key := range slices.Sorted(maps.Keys(query)) {
 		if key != "feature_id" {
-			return badRequest("[request query." + key + "]: definition for this key is missing")
+			return nil, badRequest("[request query." + key + "]: definition for this key is missing")
 		}
 	}
-	if len(query["feature_id"]) > 1 {
-		return badRequest("[request query.feature_id]: expected value of type [string] but got [Array]")
+	switch asked := query["feature_id"]; len(asked) {
+	case 0:
+		return nil, nil
+	case 1:
+		return &asked[0], nil
+	default:
+		return nil, badRequest("[request query.feature_id]: expected value of type [string] but got [Array]")
 	}
+}
+
+// types answers with the connector types, those of one feature if asked.
+func (s *server) types(c echo.Context, of feature) error {
 	answer := []any{}
 	for _, definition := range connector.All {
 		about := definition.Describe()
-		if !query.Has("feature_id") || slices.Contains(about.Features, query.Get("feature_id")) {
+		if of == nil || slices.Contains(about.Features, *of) {
 			answer = append(answer, modern.connectorType(about))
 		}
 	}

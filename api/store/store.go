@@ -32,8 +32,12 @@ const readers = 4
 
 // Options configure [Open].
 type Options struct {
-	MaxConnectors int           // connectors per space
-	BusyTimeout   time.Duration // how long to wait for another process's lock; 0 means 5 s
+	MaxConnectors int // connectors per space
+	MaxKeys       int // API keys
+	// Beside lets another process have the directory open. Then only keys may be
+	// read and written: of connectors that process keeps copies.
+	Beside      bool
+	BusyTimeout time.Duration // how long to wait for another process's lock; 0 means 5 s
 }
 
 // Store is the database of one api process. It is safe for concurrent use.
@@ -72,7 +76,7 @@ func (s *Store) open(ctx context.Context, file string) error {
 	if err != nil {
 		return fmt.Errorf("lock: %w", err)
 	}
-	if !locked {
+	if !locked && !s.options.Beside {
 		return errInUse
 	}
 	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600) // SQLite itself would make it readable by all
@@ -85,10 +89,7 @@ func (s *Store) open(ctx context.Context, file string) error {
 	if s.write, err = s.connect(file, url.Values{"_txlock": {"immediate"}}, 1); err != nil {
 		return err
 	}
-	if err := s.check(ctx); err != nil {
-		return err
-	}
-	if err := s.migrate(ctx); err != nil {
+	if err := s.prepare(ctx, locked); err != nil {
 		return err
 	}
 	s.read, err = s.connect(file, url.Values{"mode": {"ro"}, "_query_only": {"1"}}, readers)
@@ -137,6 +138,17 @@ func checkSize(f *os.File) error {
 	return nil
 }
 
+// prepare checks the database and brings it up to date, unless a process that has
+// it open has done that.
+func (s *Store) prepare(ctx context.Context, alone bool) error {
+	if alone {
+		if err := s.check(ctx); err != nil {
+			return err
+		}
+	}
+	return s.migrate(ctx, alone)
+}
+
 // check reads the database from end to end, so that damage is found at the
 // start and not by a user.
 func (s *Store) check(ctx context.Context) error {
@@ -153,7 +165,7 @@ func (s *Store) check(ctx context.Context) error {
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-func (s *Store) migrate(ctx context.Context) error {
+func (s *Store) migrate(ctx context.Context, alone bool) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
@@ -168,6 +180,9 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	if current > target {
 		return fmt.Errorf("%w: it has schema version %d, this program knows %d", errNewer, current, target)
+	}
+	if current < target && !alone {
+		return errOlder
 	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
@@ -198,6 +213,7 @@ func (s *Store) Close() error {
 var (
 	errInUse   = errors.New("another Patchbay is using this data directory; stop it or set another PATCHBAY_DATA_DIR")
 	errNewer   = errors.New("the file was written by a newer version of Patchbay; run that version or restore a backup")
+	errOlder   = errors.New("an older version of Patchbay is using the file; stop it, or use the program of that version")
 	errDamaged = errors.New("the file is damaged; restore a backup, or move the file away to start with an empty one")
 	errLocked  = errors.New("the file is locked by another process; end that process and start again")
 )

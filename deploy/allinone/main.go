@@ -31,6 +31,9 @@ func main() {
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
 	var config inprocess.Config
 	var logging setting.Log
+	if len(args) > 0 && args[0] == "keys" {
+		return api.Keys(ctx, "allinone", args[1:], environ, stdout, stderr)
+	}
 	fs := flag.NewFlagSet("allinone", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	config.Flags(fs)
@@ -45,7 +48,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
-	config.API.LookupEnv = os.LookupEnv
+	config.API.Program, config.API.LookupEnv = "allinone", os.LookupEnv
 	log := logging.New(stderr)
 	setting.Warn(log, unknown)
 	config.API.Ready = func(address net.Addr) {

@@ -35,6 +35,9 @@ func run(ctx context.Context, args, environ []string) error {
 	var url, keyFile string
 	var hosts []string
 	var logging setting.Log
+	if len(args) > 0 && args[0] == "keys" {
+		return api.Keys(ctx, "api", args[1:], environ, os.Stdout, os.Stderr)
+	}
 	fs := flag.NewFlagSet("api", flag.ContinueOnError)
 	config.Flags(fs)
 	logging.Flags(fs)
@@ -49,7 +52,7 @@ func run(ctx context.Context, args, environ []string) error {
 	if err != nil {
 		return err
 	}
-	config.Hosts, config.LookupEnv = hosts, os.LookupEnv
+	config.Program, config.Hosts, config.LookupEnv = "api", hosts, os.LookupEnv
 	if keyFile != "" {
 		if config.SealKey, err = seal.ReadPublicKey(keyFile); err != nil {
 			return fmt.Errorf("PATCHBAY_SEAL_PUBLIC_KEY_FILE: %w", err)
