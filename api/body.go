@@ -58,7 +58,7 @@ func (s *server) readAll(c echo.Context) ([]byte, error) {
 		return nil, s.bodyTooLarge()
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) { // its text would show our addresses
-		return nil, badRequest(fmt.Sprintf("The request body did not arrive within %s.", s.bodyTimeout))
+		return nil, badRequest(fmt.Sprintf("The request body did not arrive within %s.", s.config.ReadTimeout))
 	}
 	if err != nil {
 		return nil, badRequest("The request body could not be read: " + err.Error())
@@ -78,7 +78,9 @@ func (s *server) bodyTooLarge() *problem {
 // checkMediaType refuses a body that is not plain JSON. Kibana takes a body
 // without a content type for JSON.
 func checkMediaType(r *http.Request) error {
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+	// It may come in parts, and the last is not the only one that counts.
+	encoding := strings.Join(r.Header.Values("Content-Encoding"), ", ")
+	if encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return unsupported("the body must not be compressed; Content-Encoding is " + strconv.Quote(encoding))
 	}
 	header := r.Header.Get("Content-Type")

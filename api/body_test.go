@@ -78,11 +78,14 @@ func TestOnlyJSONIsTaken(t *testing.T) {
 			b.wantError(got, http.StatusUnsupportedMediaType,
 				`Unsupported Media Type: send the header Content-Type: application/json; it is "`+contentType+`"`)
 		}
-		for _, encoding := range []string{"gzip", "br", "deflate"} {
+		for _, encoding := range []string{"gzip", "GZIP", "x-gzip", "br", "deflate", "zstd", "gzip, identity", "identity, gzip", "identity,gzip", "*"} {
 			got := b.sendBad(route.method, route.path, zipped(t, route.body), header("Content-Encoding", encoding))
 			b.wantError(got, http.StatusUnsupportedMediaType,
 				`Unsupported Media Type: the body must not be compressed; Content-Encoding is "`+encoding+`"`)
 		}
+		inParts := func(r *http.Request) { r.Header["Content-Encoding"] = []string{"identity", "gzip"} }
+		b.wantError(b.sendBad(route.method, route.path, zipped(t, route.body), inParts), http.StatusUnsupportedMediaType,
+			`Unsupported Media Type: the body must not be compressed; Content-Encoding is "identity, gzip"`)
 	}
 }
 
@@ -106,7 +109,7 @@ func TestJSONIsTakenUnderItsOtherNames(t *testing.T) {
 		"", "application/json", "application/json; charset=utf-8", "application/json;charset=UTF-8", "APPLICATION/JSON",
 		"application/vnd.api+json", "application/json; charset=utf-8; x=y",
 	} {
-		got := b.sendBad("POST", "/api/actions/connector", serverLogBody, header("Content-Type", contentType), header("Content-Encoding", "identity"))
+		got := b.sendBad("POST", "/api/actions/connector", serverLogBody, header("Content-Type", contentType), header("Content-Encoding", "Identity"))
 		if got.status != http.StatusOK {
 			t.Errorf("content type %q: status %d %s", contentType, got.status, got.body)
 		}

@@ -3,7 +3,6 @@ package api
 import (
 	"flag"
 	"log/slog"
-	"net"
 	"time"
 
 	"patchbay.dev/shared/connector"
@@ -26,6 +25,13 @@ type Config struct {
 	AuditFile       string        // where the audit log goes; "-" for standard output, "" for nowhere
 	Audit           slog.Handler  // where it goes instead of a file; nil for none
 	Program         string        // how users call the program that has the command "keys"
+	TLSCertFile     string        // PEM file of the certificate and its chain; "" for plain HTTP
+	TLSKeyFile      string        // PEM file of its private key
+	HeaderTimeout   time.Duration // how long the header of a request may take
+	ReadTimeout     time.Duration // how long its body may take
+	WriteTimeout    time.Duration // how long a client may take to receive an answer
+	IdleTimeout     time.Duration // how long a connection may wait for the next request
+	MaxHeader       int64         // bytes of a header, and a few KiB more
 	ShutdownTimeout time.Duration // how long requests in flight may last once it stops
 
 	Hosts   connector.Hosts // where connectors may lead
@@ -34,8 +40,8 @@ type Config struct {
 	// empty environment.
 	LookupEnv func(string) (string, bool)
 
-	// Ready, if not nil, is called once with the address that listens.
-	Ready func(net.Addr)
+	// Ready, if not nil, is called once with the URL that listens.
+	Ready func(url string)
 }
 
 // Flags declares the settings of the api, with their defaults. Those that the
@@ -53,4 +59,19 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	setting.Count(fs, &c.MaxRunning, "max-running", "1000", "executions that one API key may have running at once")
 	fs.StringVar(&c.AuditFile, "audit-file", "", "file of the audit log; - for standard output")
 	setting.Count(fs, &c.MaxConnectors, "max-connectors", "10000", "stored connectors in one space")
+	fs.StringVar(&c.TLSCertFile, "tls-cert-file", "", "PEM file of the certificate with which the API speaks TLS")
+	fs.StringVar(&c.TLSKeyFile, "tls-key-file", "", "PEM file of the certificate's private key")
+	setting.Duration(fs, &c.HeaderTimeout, "header-timeout", "10s", "how long the header of a request may take")
+	setting.Duration(fs, &c.ReadTimeout, "read-timeout", "60s", "how long the body of a request may take")
+	setting.Duration(fs, &c.WriteTimeout, "write-timeout", "60s", "how long a client may take to receive an answer")
+	setting.Duration(fs, &c.IdleTimeout, "idle-timeout", "2m", "how long a connection may wait for the next request")
+	setting.Bytes(fs, &c.MaxHeader, "max-header", "64KiB", "size of the header of a request")
+}
+
+// scheme returns the scheme of the API's URLs.
+func (c *Config) scheme() string {
+	if c.TLSCertFile != "" {
+		return "https"
+	}
+	return "http"
 }

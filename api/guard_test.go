@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -230,7 +229,7 @@ func TestRunRefusesToServeOthersWithoutAKey(t *testing.T) {
 	b := setup(t)
 	config := Config{
 		Addr: "0.0.0.0:0", DataDir: t.TempDir(), Program: "api", MaxBody: 1, MaxKeys: 1, Hosts: testKeeper.hosts,
-		Ready: func(net.Addr) { t.Error("it serves") },
+		Ready: func(string) { t.Error("it serves") },
 	}
 	err := Run(t.Context(), config, b.server.nc, b.server.log)
 	if err == nil || !strings.Contains(err.Error(), "keys create") {

@@ -71,7 +71,7 @@ func TestClientThatClosesItsSideGetsNoEmptyAnswer(t *testing.T) {
 func TestBodyThatNeverComesDoesNotHoldARoute(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.server.bodyTimeout = 50 * time.Millisecond
+	b.server.config.ReadTimeout = 50 * time.Millisecond
 	for _, start := range []string{"GET /healthz", "POST /nothing/here", "POST /api/actions/connector", "DELETE /api/actions/connector/a"} {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
 		if err != nil {

@@ -38,7 +38,7 @@ func (s *server) limitRead(next echo.HandlerFunc) echo.HandlerFunc {
 		// Not the server's ReadTimeout: that would go on counting while an execution
 		// runs, and then end it. Who has read the body takes the limit away.
 		control := http.NewResponseController(c.Response())
-		if err := control.SetReadDeadline(time.Now().Add(s.bodyTimeout)); err != nil {
+		if err := control.SetReadDeadline(time.Now().Add(s.config.ReadTimeout)); err != nil {
 			return fmt.Errorf("set read deadline: %w", err)
 		}
 		return next(c)

@@ -22,6 +22,30 @@ func TestUnknownRouteIsNotFound(t *testing.T) {
 	}
 }
 
+func TestInnardsAreNotServed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, path := range []string{
+		"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/profile", "/debug/vars", "/debug/requests", "/debug/events", "/metrics", "/debug",
+	} {
+		for _, root := range []string{"", "/api", "/s/ops"} {
+			b.wantError(b.sendBad("GET", root+path, ""), http.StatusNotFound, "Not Found")
+		}
+	}
+}
+
+func TestClientCannotChooseItsAddress(t *testing.T) {
+	t.Parallel()
+	b := setupWith(t, options{routes: func(e *echo.Echo) {
+		e.GET("/address", func(c echo.Context) error { return c.String(http.StatusOK, c.RealIP()) })
+	}})
+	for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "Forwarded", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip"} {
+		if got := b.sendBad("GET", "/address", "", header(name, "10.1.2.3")).body; got != "127.0.0.1" {
+			t.Errorf("address with %s: %s, want 127.0.0.1", name, got)
+		}
+	}
+}
+
 func TestOtherMethodIsRefusedWithThoseAllowed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

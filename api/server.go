@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"crypto/tls"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -20,15 +21,8 @@ import (
 	"patchbay.dev/api/store"
 )
 
-// Limits on what a client may take its time with. They bound idle resources,
-// not work: an execution has its own deadline.
-const (
-	headerTimeout = 10 * time.Second
-	bodyTimeout   = 60 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 64 << 10 // bytes
-	lastWords     = time.Second
-)
+// lastWords is the time that executions get to say that they were cut off.
+const lastWords = time.Second
 
 type server struct {
 	config        Config
@@ -40,8 +34,8 @@ type server struct {
 	guard         *guard
 	audit         *auditor
 	preconfigured map[string]*preconfigured
-	loopback      bool // only this machine can connect
-	bodyTimeout   time.Duration
+	loopback      bool        // only this machine can connect
+	tls           *tls.Config // nil for none
 }
 
 // routes is the whole route table.
@@ -91,7 +85,10 @@ func (s *server) routes() *echo.Echo {
 // Run serves the API until ctx ends, then lets requests in flight finish. nc is
 // the connection to the broker; see [dispatch.New] for how to make it.
 func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (err error) {
-	s := &server{config: config, log: log, nc: nc, bodyTimeout: bodyTimeout}
+	s := &server{config: config, log: log, nc: nc}
+	if s.tls, err = readTLS(config.TLSCertFile, config.TLSKeyFile, log); err != nil {
+		return err
+	}
 	s.keeper = keeper{hosts: config.Hosts, key: config.SealKey, lookup: config.LookupEnv}
 	handler, closeAudit, err := openAudit(&config, log)
 	if err != nil {
@@ -133,22 +130,27 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 	keeping.Go(func() { s.guard.keepUsed(keepUntil) })
 	h := &http.Server{
 		Handler:           s.routes(),
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // clients' broken connections
+		TLSConfig:         s.tls,
+		ReadHeaderTimeout: s.config.HeaderTimeout,
+		IdleTimeout:       s.config.IdleTimeout,
+		MaxHeaderBytes:    int(s.config.MaxHeader),
+		// It counts from the end of the header: no body and no execution is cut.
+		WriteTimeout: s.config.ReadTimeout + s.config.ExecuteTimeout + s.config.WriteTimeout,
+		// The former ends streams; a connection whose client reads nothing at all ends here.
+		HTTP2:    &http.HTTP2Config{WriteByteTimeout: s.config.WriteTimeout},
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // clients' broken connections
 	}
 	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	h.BaseContext = func(net.Listener) context.Context { return requests }
 	served := make(chan error, 1)
-	go func() { served <- h.Serve(listener) }()
+	go func() { served <- serve(h, listener) }()
 	if limit := s.nc.MaxPayload(); s.nc.IsConnected() && s.config.MaxBody > limit {
 		s.log.Warn("bodies larger than the broker's max_payload are refused", "max_body", s.config.MaxBody, "max_payload", limit)
 	}
-	s.log.Info("api is listening", "address", listener.Addr().String())
+	s.log.Info("api is listening", "address", listener.Addr().String(), "tls", s.tls != nil)
 	if s.config.Ready != nil {
-		s.config.Ready(listener.Addr())
+		s.config.Ready(s.config.scheme() + "://" + listener.Addr().String())
 	}
 	select {
 	case err := <-served:

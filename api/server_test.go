@@ -26,14 +26,16 @@ type running struct {
 func run(t *testing.T, config Config, nc *nats.Conn) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	ready := make(chan net.Addr, 1)
-	config.Addr, config.MaxBody, config.MaxConnectors, config.ExecuteTimeout = "127.0.0.1:0", 1<<20, 10, 10*time.Second
-	config.Ready = func(a net.Addr) { ready <- a }
+	ready := make(chan string, 1)
+	config.MaxBody, config.MaxConnectors = 1<<20, 10
+	config.Addr = either(config.Addr, "127.0.0.1:0")
+	config.ExecuteTimeout = either(config.ExecuteTimeout, 10*time.Second)
+	config.ReadTimeout = either(config.ReadTimeout, 10*time.Second)
+	config.Ready = func(url string) { ready <- url }
 	r := &running{stop: stop, ended: make(chan error, 1)}
 	go func() { r.ended <- Run(ctx, config, nc, slog.New(slog.NewTextHandler(t.Output(), nil))) }()
 	select {
-	case address := <-ready:
-		r.url = "http://" + address.String()
+	case r.url = <-ready:
 	case err := <-r.ended:
 		t.Fatal(err)
 	}

@@ -84,12 +84,12 @@ func setupWith(t *testing.T, o options) *bundle {
 			MaxBody:        either(o.maxBody, 1<<20),
 			MaxConnectors:  either(o.maxConnectors, 100),
 			ExecuteTimeout: either(o.timeout, 10*time.Second),
+			ReadTimeout:    10 * time.Second,
 		},
-		log:         slog.New(o.log),
-		nc:          connect(t, b.broker),
-		bodyTimeout: bodyTimeout,
-		keeper:      testKeeper,
-		audit:       newAuditor(o.audit),
+		log:    slog.New(o.log),
+		nc:     connect(t, b.broker),
+		keeper: testKeeper,
+		audit:  newAuditor(o.audit),
 	}
 	b.workers = connect(t, b.broker)
 	var err error

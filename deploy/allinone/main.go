@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/signal"
 	"slices"
@@ -42,7 +41,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		if _, err := setting.Parse(fs, nil, environ); err != nil {
 			return err
 		}
-		return api.CheckReady(ctx, config.API.Addr)
+		return api.CheckReady(ctx, config.API)
 	}
 	unknown, err := setting.Parse(fs, args, environ)
 	if err != nil {
@@ -51,8 +50,8 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	config.API.Program, config.API.LookupEnv = "allinone", os.LookupEnv
 	log := logging.New(stderr)
 	setting.Warn(log, unknown)
-	config.API.Ready = func(address net.Addr) {
-		fmt.Fprintf(stdout, "Patchbay is ready at http://%s (data in %s)\n", address, config.API.DataDir)
+	config.API.Ready = func(url string) {
+		fmt.Fprintf(stdout, "Patchbay is ready at %s (data in %s)\n", url, config.API.DataDir)
 	}
 	return inprocess.Run(ctx, config, log)
 }

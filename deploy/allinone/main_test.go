@@ -16,7 +16,7 @@ import (
 )
 
 // startLine is the one line that a start prints on standard output.
-var startLine = regexp.MustCompile(`^Patchbay is ready at (http://127\.0\.0\.1:\d+) \(data in (.+)\)\n$`)
+var startLine = regexp.MustCompile(`^Patchbay is ready at (https?://127\.0\.0\.1:\d+) \(data in (.+)\)\n$`)
 
 func TestStartsOnItsOwnAndSaysWhere(t *testing.T) {
 	t.Parallel()
@@ -72,6 +72,9 @@ func TestMalformedSettingStopsTheStart(t *testing.T) {
 		"PATCHBAY_ELASTICSEARCH_URL=localhost": `PATCHBAY_ELASTICSEARCH_URL: `,
 		"PATCHBAY_CONFIG=/nowhere/at/all.yml":  `PATCHBAY_CONFIG: `,
 		"PATCHBAY_HTTP_ADDR=nonsense":          `PATCHBAY_HTTP_ADDR: `,
+		"PATCHBAY_TLS_CERT_FILE=/nowhere.crt":  `PATCHBAY_TLS_KEY_FILE: it is not set`,
+		"PATCHBAY_READ_TIMEOUT=0":              `PATCHBAY_READ_TIMEOUT: "0" is not valid`,
+		"PATCHBAY_MAX_HEADER=64k":              `PATCHBAY_MAX_HEADER: "64k" is not valid`,
 	} {
 		t.Run(variable, func(t *testing.T) {
 			t.Parallel()

@@ -6,7 +6,6 @@ import (
 	"context"
 	"flag"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -143,16 +142,16 @@ func start(t *testing.T, dataDir string, args ...string) string {
 func begin(t *testing.T, dataDir string, args ...string) (base string, stop func() error) {
 	t.Helper()
 	config := configure(t, dataDir, args...)
-	ready := make(chan net.Addr, 1)
-	config.API.Ready = func(address net.Addr) { ready <- address }
+	ready := make(chan string, 1)
+	config.API.Ready = func(url string) { ready <- url }
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
 		ended <- inprocess.Run(ctx, config, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	}()
 	select {
-	case address := <-ready:
-		return "http://" + address.String(), sync.OnceValue(func() error {
+	case url := <-ready:
+		return url, sync.OnceValue(func() error {
 			http.DefaultClient.CloseIdleConnections()
 			cancel()
 			return <-ended

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -48,10 +47,10 @@ func startParts(t *testing.T) *parts {
 	t.Cleanup(p.cluster.Close)
 
 	nc := p.connect(t, nats.ReconnectBufSize(-1))
-	ready := make(chan net.Addr, 1)
+	ready := make(chan string, 1)
 	config := api.Config{
 		Addr: "127.0.0.1:0", DataDir: t.TempDir(), ExecuteTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxConnectors: 10,
-		ShutdownTimeout: 10 * time.Second, Ready: func(a net.Addr) { ready <- a },
+		ReadTimeout: 10 * time.Second, ShutdownTimeout: 10 * time.Second, Ready: func(url string) { ready <- url },
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -63,8 +62,7 @@ func startParts(t *testing.T) *parts {
 		}
 	})
 	select {
-	case address := <-ready:
-		p.url = "http://" + address.String()
+	case p.url = <-ready:
 	case <-time.After(10 * time.Second):
 		t.Fatal("the api did not start")
 	}

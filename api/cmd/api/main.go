@@ -74,7 +74,7 @@ func health(ctx context.Context, fs *flag.FlagSet, config *api.Config, environ [
 	if _, err := setting.Parse(fs, nil, environ); err != nil {
 		return err
 	}
-	return api.CheckReady(ctx, config.Addr)
+	return api.CheckReady(ctx, *config)
 }
 
 // connect dials the broker and goes on trying, so that the order in which
