@@ -35,8 +35,9 @@ type guard struct {
 	closed atomic.Bool
 	looked atomic.Int64 // when it was last asked whether there is a key; Unix nanoseconds
 
-	mu      sync.RWMutex
-	holders map[string]*holder // by key id
+	mu         sync.RWMutex
+	holders    map[string]*holder // by key id
+	generation uint64             // of revocations
 }
 
 // holder is a key in use.
@@ -141,10 +142,14 @@ func (g *guard) authenticate(r *http.Request) (*holder, error) {
 // leaves nothing behind.
 func (g *guard) holder(ctx context.Context, id string, now time.Time) (*holder, error) {
 	g.mu.RLock()
-	h := g.holders[id]
+	h, generation := g.holders[id], g.generation
 	g.mu.RUnlock()
 	if h == nil {
-		return g.admit(ctx, id, now)
+		key, err := g.store.Key(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return g.admit(key, generation, now), nil
 	}
 	fresh := h.fresh.Load()
 	// One of those who find it stale reads; the others do not wait for that.
@@ -163,30 +168,32 @@ func (g *guard) holder(ctx context.Context, id string, now time.Time) (*holder, 
 	return h, nil
 }
 
-func (g *guard) admit(ctx context.Context, id string, now time.Time) (*holder, error) {
-	key, err := g.store.Key(ctx, id)
-	if err != nil {
-		return nil, err
-	}
+// admit remembers a key that was read, unless any was revoked since the
+// generation.
+func (g *guard) admit(key access.Key, generation uint64, now time.Time) *holder {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if h := g.holders[id]; h != nil { // of two at once, one: they share its limits
-		return h, nil
-	}
-	if g.holders == nil {
-		g.holders = make(map[string]*holder)
+	if h := g.holders[key.ID]; h != nil { // of two at once, one: they share its limits
+		return h
 	}
 	h := &holder{usage: g.limits.usage()}
 	h.key.Store(&key)
 	h.fresh.Store(now.UnixNano())
-	g.holders[id] = h
-	return h, nil
+	if g.generation != generation {
+		return h
+	}
+	if g.holders == nil {
+		g.holders = make(map[string]*holder)
+	}
+	g.holders[key.ID] = h
+	return h
 }
 
 // forget drops keys that were revoked, before that is answered.
 func (g *guard) forget(ids ...string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.generation++
 	for _, id := range ids {
 		delete(g.holders, id)
 	}

@@ -99,6 +99,24 @@ func TestKeyOfAnotherProcessIsSeenWhenItIsStale(t *testing.T) {
 	}
 }
 
+// A key that was read while it was revoked is not remembered.
+func TestRevocationIsNotOvertakenByARead(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	key, _ := b.newKey(access.Privileges{Admin: true})
+	g := b.server.guard
+	before := g.generation
+	g.forget(key.ID)
+	g.admit(key, before, time.Now())
+	if n := len(g.holders); n != 0 {
+		t.Errorf("%d keys in memory, want none", n)
+	}
+	g.admit(key, g.generation, time.Now())
+	if n := len(g.holders); n != 1 {
+		t.Errorf("%d keys in memory, want one", n)
+	}
+}
+
 func TestUnknownIDsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
