@@ -13,7 +13,8 @@ import (
 // need is what a route asks of its caller, and what the audit log calls it.
 type need struct {
 	level access.Level
-	// refusal is the message of the 403; in that of a create, %s is the type.
+	// refusal is the message of the 403; %s is the type in that of a create, and the
+	// space where a space is what it is about.
 	refusal string
 	event   event
 }
@@ -29,6 +30,13 @@ var (
 	toCreate  = need{access.All, `Unauthorized to create a "%s" action`, event{"connector_create", "creation", "action"}}
 	toUpdate  = need{access.All, "Unauthorized to update actions", event{"connector_update", "change", "action"}}
 	toDelete  = need{access.All, "Unauthorized to delete actions", event{"connector_delete", "deletion", "action"}}
+
+	// The space of a route about spaces is the one that its path names last.
+	toListSpaces  = need{access.Authenticated, "", event{"space_find", "access", "space"}}
+	toGetSpace    = need{access.Read, "Unauthorized to get %s space", event{"space_get", "access", "space"}}
+	toCreateSpace = need{access.Admin, "Unauthorized to create spaces", event{"space_create", "creation", "space"}}
+	toUpdateSpace = need{access.Admin, "Unauthorized to update spaces", event{"space_update", "change", "space"}}
+	toDeleteSpace = need{access.Admin, "Unauthorized to delete spaces", event{"space_delete", "deletion", "space"}}
 
 	toCreateKey  = need{access.Admin, "Unauthorized to create API keys", event{"api_key_create", "creation", "api_key"}}
 	toListKeys   = need{access.Admin, "Unauthorized to get API keys", event{"api_key_find", "access", "api_key"}}
@@ -57,7 +65,7 @@ func handle[B any](s *server, n need, read func(echo.Context) (B, error), act fu
 		if err != nil {
 			return err
 		}
-		if err := authorize(caller, n, space(c), body); err != nil {
+		if err := authorize(c, caller, n, body); err != nil {
 			s.audit.refused(c, n.event, err)
 			return err
 		}
@@ -106,13 +114,17 @@ func callerOf(c echo.Context) *holder {
 
 // authorize refuses what the caller may not do. Without keys everyone may do
 // everything.
-func authorize(caller *holder, n need, space string, body any) error {
-	if caller == nil || caller.key.Load().Privileges.Allow(n.level, space) {
-		return nil
+func authorize(c echo.Context, caller *holder, n need, body any) error {
+	in, message := space(c), n.refusal
+	if n.event == toGetSpace.event {
+		in = param(c, "id")
+		message = fmt.Sprintf(n.refusal, in)
 	}
-	message := n.refusal
 	if create, ok := body.(createBody); ok {
 		message = fmt.Sprintf(n.refusal, create.TypeID)
+	}
+	if caller.may(n.level, in) {
+		return nil
 	}
 	return &problem{status: http.StatusForbidden, message: message}
 }

@@ -25,6 +25,7 @@ type Config struct {
 	AuditFile       string        // where the audit log goes; "-" for standard output, "" for nowhere
 	Audit           slog.Handler  // where it goes instead of a file; nil for none
 	Program         string        // how users call the program that has the command "keys"
+	MaxSpaces       int           // spaces that are kept
 	TLSCertFile     string        // PEM file of the certificate and its chain; "" for plain HTTP
 	TLSKeyFile      string        // PEM file of its private key
 	HeaderTimeout   time.Duration // how long the header of a request may take
@@ -59,6 +60,7 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	setting.Count(fs, &c.MaxRunning, "max-running", "1000", "executions that one API key may have running at once")
 	fs.StringVar(&c.AuditFile, "audit-file", "", "file of the audit log; - for standard output")
 	setting.Count(fs, &c.MaxConnectors, "max-connectors", "10000", "stored connectors in one space")
+	setting.Count(fs, &c.MaxSpaces, "max-spaces", "1000", "spaces that are kept, the default one included")
 	fs.StringVar(&c.TLSCertFile, "tls-cert-file", "", "PEM file of the certificate with which the API speaks TLS")
 	fs.StringVar(&c.TLSKeyFile, "tls-key-file", "", "PEM file of the certificate's private key")
 	setting.Duration(fs, &c.HeaderTimeout, "header-timeout", "10s", "how long the header of a request may take")

@@ -90,6 +90,10 @@ func problemOf(err error, c echo.Context) *problem {
 		return &problem{status: http.StatusInternalServerError, message: "The server is not set up for this: " + err.Error() + "."}
 	case errors.Is(err, store.ErrFull):
 		return badRequest("This space holds as many connectors as it may; delete some or raise PATCHBAY_MAX_CONNECTORS.")
+	case errors.Is(err, store.ErrNoSpace):
+		return &problem{status: http.StatusNotFound, message: "Not Found"}
+	case errors.Is(err, store.ErrManySpaces):
+		return badRequest("Unable to create Space, this exceeds the maximum number of spaces set by the PATCHBAY_MAX_SPACES setting")
 	case errors.Is(err, dispatch.ErrNoWorker):
 		return unavailable("No worker is running for this connector type. Nothing was run.")
 	case errors.Is(err, dispatch.ErrBusy):
@@ -132,4 +136,12 @@ func updatesPreconfigured(id string) *problem {
 
 func deletesPreconfigured(id string) *problem {
 	return badRequest("Preconfigured action " + id + " is not allowed to delete.")
+}
+
+func spaceExists(id string) *problem {
+	return &problem{status: http.StatusConflict, message: "A space with the identifier " + id + " already exists."}
+}
+
+func deletesReserved(id string) *problem {
+	return badRequest("The " + id + " space cannot be deleted because it is reserved.")
 }

@@ -70,6 +70,13 @@ func (s *server) routes() *echo.Echo {
 		a.GET("/connector_types", handle(s, toBeKnown, readFeature, s.types))
 		a.POST("/connector/:id/_execute", handle(s, toExecute, s.readExecute, s.execute(modern)))
 
+		spaces := g.Group("/api/spaces/space")
+		spaces.POST("", handle(s, toCreateSpace, s.readSpace, s.createSpace))
+		spaces.GET("", handle(s, toListSpaces, readSpacesQuery, s.listSpaces))
+		spaces.GET("/:id", handle(s, toGetSpace, pathSpace, s.getSpace))
+		spaces.PUT("/:id", handle(s, toUpdateSpace, s.readSpaceUpdate, s.updateSpace))
+		spaces.DELETE("/:id", handle(s, toDeleteSpace, pathSpace, s.deleteSpace))
+
 		// Deprecated in Kibana, still there in 8.19.
 		a.POST("/action", handle(s, toCreate, s.readLegacyCreate, s.create(legacy)), warnLegacy)
 		a.GET("", bare(s, toList, s.list(legacy)), warnLegacy)
@@ -99,7 +106,7 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (e
 	if s.preconfigured, err = s.keeper.loadPreconfigured(config.ConfigFile); err != nil {
 		return err
 	}
-	options := store.Options{MaxConnectors: config.MaxConnectors, MaxKeys: config.MaxKeys}
+	options := store.Options{MaxConnectors: config.MaxConnectors, MaxSpaces: config.MaxSpaces, MaxKeys: config.MaxKeys}
 	if s.store, err = store.Open(ctx, config.DataDir, options); err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ import (
 type options struct {
 	preconfigured string           // YAML of the configuration file
 	maxConnectors int              // 0 for 100
+	maxSpaces     int              // 0 for 20
 	maxBody       int64            // bytes; 0 for 1 MiB
 	maxPayload    int32            // bytes that the broker takes; 0 for 1 MiB
 	timeout       time.Duration    // of an execution; 0 for 10 s
@@ -84,6 +85,7 @@ func setupWith(t *testing.T, o options) *bundle {
 			MaxBody:        either(o.maxBody, 1<<20),
 			MaxConnectors:  either(o.maxConnectors, 100),
 			ExecuteTimeout: either(o.timeout, 10*time.Second),
+			MaxSpaces:      either(o.maxSpaces, 20),
 			ReadTimeout:    10 * time.Second,
 		},
 		log:    slog.New(o.log),
@@ -100,7 +102,7 @@ func setupWith(t *testing.T, o options) *bundle {
 	}
 	b.dir = t.TempDir()
 	b.server.store, err = store.Open(t.Context(), b.dir, store.Options{
-		MaxConnectors: b.server.config.MaxConnectors, MaxKeys: either(o.maxKeys, 100),
+		MaxConnectors: b.server.config.MaxConnectors, MaxSpaces: b.server.config.MaxSpaces, MaxKeys: either(o.maxKeys, 100),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -198,9 +198,14 @@ func TestBusyUntilTimeIsUp(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.serve(t, func(msg *nats.Msg) { respond(t, msg, signalHeader(wire.Busy), "") })
-	if _, err := b.ask(t.Context(), 100*time.Millisecond); !errors.Is(err, ErrBusy) {
-		t.Errorf("Ask: %v, want %v", err, ErrBusy)
+	// On a machine that stands still at the wrong moment the last answer comes too
+	// late, and what became of it is then truly unknown.
+	for range 10 {
+		if _, err := b.ask(t.Context(), 100*time.Millisecond); errors.Is(err, ErrBusy) {
+			return
+		}
 	}
+	t.Errorf("Ask never said %v", ErrBusy)
 }
 
 func TestCallerWhoLeavesWhileWorkersAreBusyIsNotSentAgain(t *testing.T) {

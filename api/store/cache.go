@@ -49,6 +49,18 @@ func (c *cache) set(id string, connector *Connector) {
 	}
 }
 
+// forget drops the connectors of a space that was just deleted.
+func (c *cache) forget(space string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.generation++
+	for id, connector := range c.connectors {
+		if connector.Space == space {
+			c.remove(id)
+		}
+	}
+}
+
 func (c *cache) add(connector *Connector) {
 	c.remove(connector.ID)
 	c.bytes += size(connector)

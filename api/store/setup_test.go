@@ -26,7 +26,7 @@ func setup(t *testing.T) *Store { return open(t, t.TempDir()) }
 
 func open(t *testing.T, dir string) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), dir, Options{MaxConnectors: 1000, MaxKeys: 1000})
+	s, err := Open(t.Context(), dir, Options{MaxConnectors: 1000, MaxSpaces: 10, MaxKeys: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}

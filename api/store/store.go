@@ -1,4 +1,5 @@
-// Package store keeps connectors in SQLite and, for executions, in memory.
+// Package store keeps connectors in SQLite and, for executions, in memory; and
+// spaces in SQLite.
 package store
 
 import (
@@ -33,6 +34,7 @@ const readers = 4
 // Options configure [Open].
 type Options struct {
 	MaxConnectors int // connectors per space
+	MaxSpaces     int // spaces that are kept, the default one included
 	MaxKeys       int // API keys
 	// Beside lets another process have the directory open. Then only keys may be
 	// read and written: of connectors that process keeps copies.

@@ -17,7 +17,7 @@
 // Tags: `json:"name"` names the key, `default:"JSON"` fills an absent one (a
 // field without it, unless a pointer or a struct, is required), `blank:"no"`
 // refuses strings of white space only, also those inside a Record or a
-// RawMessage.
+// RawMessage, `maybe:"yes"` makes a pointer nil when absent and null refused.
 //
 // As in config-schema, an object, record or array may come as a string that
 // holds its JSON text.
@@ -151,11 +151,15 @@ type field struct {
 	fallback []byte // JSON; nil when there is no default
 	noBlank  bool
 	equals   string // the only string that is valid; "" for any
+	maybe    bool   // a pointer, nil when absent; null is refused
 }
 
 func (f *field) decode(raw []byte, v reflect.Value) *Error {
 	if f.equals != "" {
 		return decodeLiteral(raw, v, f.equals)
+	}
+	if f.maybe {
+		return decodeMaybe(raw, v, f.noBlank)
 	}
 	return decode(raw, v, f.noBlank)
 }
@@ -173,7 +177,7 @@ func fieldsOf(t reflect.Type) []field {
 		if name == "" {
 			panic(fmt.Sprintf("schema: %s.%s has no json name", t, f.Name))
 		}
-		fields[i] = field{name: name, noBlank: f.Tag.Get("blank") == "no", equals: f.Tag.Get("equals")}
+		fields[i] = field{name: name, noBlank: f.Tag.Get("blank") == "no", equals: f.Tag.Get("equals"), maybe: f.Tag.Get("maybe") == "yes"}
 		if fallback, ok := f.Tag.Lookup("default"); ok {
 			fields[i].fallback = []byte(fallback)
 		}

@@ -105,6 +105,19 @@ func decodeNullable(raw []byte, v reflect.Value, noBlank bool) *Error {
 	return nil
 }
 
+func decodeMaybe(raw []byte, v reflect.Value, noBlank bool) *Error {
+	if len(raw) == 0 {
+		v.SetZero()
+		return nil
+	}
+	elem := reflect.New(v.Type().Elem())
+	if err := decode(raw, elem.Elem(), noBlank); err != nil {
+		return err
+	}
+	v.Set(elem)
+	return nil
+}
+
 func decodeArray(raw []byte, v reflect.Value, noBlank bool) *Error {
 	raw, err := fromText(raw, "array")
 	if err != nil {

@@ -45,6 +45,7 @@ var names = []string{
 	"MAX_RATE",
 	"MAX_RESPONSE",
 	"MAX_RUNNING",
+	"MAX_SPACES",
 	"NATS_URL",
 	"READ_TIMEOUT",
 	"SEAL_KEY_FILE",
