@@ -38,6 +38,8 @@ var (
 	toUpdateSpace = need{access.Admin, "Unauthorized to update spaces", event{"space_update", "change", "space"}}
 	toDeleteSpace = need{access.Admin, "Unauthorized to delete spaces", event{"space_delete", "deletion", "space"}}
 
+	toRotate = need{access.Admin, "Unauthorized to rotate secrets", event{"secrets_rotate", "change", "secrets"}}
+
 	toCreateKey  = need{access.Admin, "Unauthorized to create API keys", event{"api_key_create", "creation", "api_key"}}
 	toListKeys   = need{access.Admin, "Unauthorized to get API keys", event{"api_key_find", "access", "api_key"}}
 	toRevokeKeys = need{access.Admin, "Unauthorized to invalidate API keys", event{"api_key_invalidate", "deletion", "api_key"}}

@@ -70,6 +70,8 @@ var guarded = map[string]struct {
 	"PUT /api/spaces/space/:id":    {access.Admin, "Unauthorized to update spaces", `{"id":"new","name":"n"}`},
 	"DELETE /api/spaces/space/:id": {access.Admin, "Unauthorized to delete spaces", ""},
 
+	"POST /api/actions/_rotate_secrets": {access.Admin, "Unauthorized to rotate secrets", ""},
+
 	"POST /api/security/api_key":   {access.Admin, "Unauthorized to create API keys", `{"name":"n","privileges":{"read":["ops"]}}`},
 	"GET /api/security/api_key":    {access.Admin, "Unauthorized to get API keys", ""},
 	"DELETE /api/security/api_key": {access.Admin, "Unauthorized to invalidate API keys", `{"ids":["nobody"]}`},

@@ -35,8 +35,9 @@ type Config struct {
 	MaxHeader       int64         // bytes of a header, and a few KiB more
 	ShutdownTimeout time.Duration // how long requests in flight may last once it stops
 
-	Hosts   connector.Hosts // where connectors may lead
-	SealKey *seal.PublicKey // nil: connectors with secrets are refused
+	Hosts connector.Hosts // where connectors may lead
+	// SealKey is what secrets are sealed to; nil: connectors with secrets are refused.
+	SealKey *setting.File[*seal.PublicKey]
 	// LookupEnv is os.LookupEnv, for secrets of preconfigured connectors; nil for an
 	// empty environment.
 	LookupEnv func(string) (string, bool)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"maps"
 	"net/http"
 	"regexp"
@@ -83,18 +84,23 @@ func (s *server) create(d dialect) func(echo.Context, createBody) error {
 		if s.preconfigured[id] != nil {
 			return createsPreconfigured(id)
 		}
-		config, sealed, err := s.keeper.keep(space(c), id, body.TypeID, body.Config, body.Secrets)
-		if err != nil {
-			return err
-		}
-		stored, err := s.store.Create(c.Request().Context(), store.Connector{
-			ID: id, Space: space(c), Type: body.TypeID, Name: string(body.Name), Config: config, Secrets: sealed,
-		})
+		stored, err := s.saveNew(c.Request().Context(), space(c), id, body)
 		if err != nil {
 			return err
 		}
 		return writeJSON(c, http.StatusOK, d.connector(present(stored)))
 	}
+}
+
+func (s *server) saveNew(ctx context.Context, space, id string, body createBody) (*store.Connector, error) {
+	defer s.rotation.saving.enter()()
+	config, sealed, err := s.keeper.keep(space, id, body.TypeID, body.Config, body.Secrets)
+	if err != nil {
+		return nil, err
+	}
+	return s.store.Create(ctx, store.Connector{
+		ID: id, Space: space, Type: body.TypeID, Name: string(body.Name), Config: config, Secrets: sealed,
+	})
 }
 
 // get answers with one connector.
@@ -166,22 +172,27 @@ func (s *server) update(d dialect) func(echo.Context, updateBody) error {
 		if s.preconfigured[id] != nil {
 			return updatesPreconfigured(id)
 		}
-		before, err := s.store.Get(c.Request().Context(), space(c), id)
-		if err != nil {
-			return err
-		}
-		after := *before
-		after.Name = string(body.Name)
-		after.Config, after.Secrets, err = s.keeper.keep(before.Space, id, before.Type, body.Config, body.Secrets)
-		if err != nil {
-			return err
-		}
-		stored, err := s.store.Update(c.Request().Context(), after)
+		stored, err := s.save(c.Request().Context(), space(c), id, body)
 		if err != nil {
 			return err
 		}
 		return writeJSON(c, http.StatusOK, d.connector(present(stored)))
 	}
+}
+
+func (s *server) save(ctx context.Context, space, id string, body updateBody) (*store.Connector, error) {
+	defer s.rotation.saving.enter()()
+	before, err := s.store.Get(ctx, space, id)
+	if err != nil {
+		return nil, err
+	}
+	after := *before
+	after.Name = string(body.Name)
+	after.Config, after.Secrets, err = s.keeper.keep(before.Space, id, before.Type, body.Config, body.Secrets)
+	if err != nil {
+		return nil, err
+	}
+	return s.store.Update(ctx, after)
 }
 
 // delete removes a stored connector.

@@ -88,6 +88,10 @@ func problemOf(err error, c echo.Context) *problem {
 		return badRequest("There are as many API keys as there may be; revoke some or raise PATCHBAY_MAX_KEYS.")
 	case errors.Is(err, errNoKey):
 		return &problem{status: http.StatusInternalServerError, message: "The server is not set up for this: " + err.Error() + "."}
+	case errors.Is(err, errRotating): // Kibana's words and status
+		return tooMany("Encryption key rotation is in progress already.", retryAfter)
+	case errors.Is(err, errRotationCut):
+		return unavailable("The api is stopping. What was sealed anew stays so; rotate again for the rest.")
 	case errors.Is(err, store.ErrFull):
 		return badRequest("This space holds as many connectors as it may; delete some or raise PATCHBAY_MAX_CONNECTORS.")
 	case errors.Is(err, store.ErrNoSpace):

@@ -39,23 +39,30 @@ func (s *server) readExecute(c echo.Context) (executeBody, error) {
 // took in hand is a 200; other answers say that nothing was run.
 func (s *server) execute(d dialect) func(echo.Context, executeBody) error {
 	return func(c echo.Context, body executeBody) error {
-		request, err := s.load(c)
-		if err != nil {
-			return err
-		}
-		request.ExecutionID = c.Response().Header().Get(headerExecutionID)
-		request.Given = c.Request().Header.Get(headerExecutionID) != ""
-		request.Space = space(c)
-		request.Access = callerOf(c).access()
-		request.Params = json.RawMessage(body.Params)
-		reply, err := s.dispatch.Ask(c.Request().Context(), &request, traceContext(c.Request().Header), s.config.ExecuteTimeout)
-		s.record(&request, reply, err)
+		reply, err := s.run(c, body.Params)
 		if err != nil {
 			return err
 		}
 		c.Response().Header().Set(headerOutcome, string(reply.Outcome()))
-		return writeJSON(c, http.StatusOK, d.result(request.Connector.ID, reply))
+		return writeJSON(c, http.StatusOK, d.result(param(c, "id"), reply))
 	}
+}
+
+// run has the connector that the path names run and returns what came of it.
+func (s *server) run(c echo.Context, params schema.Record) (wire.Reply, error) {
+	defer s.rotation.executing.enter()()
+	request, err := s.load(c)
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	request.ExecutionID = c.Response().Header().Get(headerExecutionID)
+	request.Given = c.Request().Header.Get(headerExecutionID) != ""
+	request.Space = space(c)
+	request.Access = callerOf(c).access()
+	request.Params = json.RawMessage(params)
+	reply, err := s.dispatch.Ask(c.Request().Context(), &request, traceContext(c.Request().Header), s.config.ExecuteTimeout)
+	s.record(&request, reply, err)
+	return reply, err
 }
 
 // record logs how an execution ended: by its id someone asks what became of it.
@@ -78,7 +85,7 @@ func (s *server) load(c echo.Context) (wire.Request, error) {
 	id := param(c, "id")
 	if p := s.preconfigured[id]; p != nil {
 		return wire.Request{Connector: wire.Connector{
-			ID: p.ID, Type: p.Type, Name: p.Name, Version: 1, Config: p.Config, Secrets: p.Secrets, Preconfigured: true,
+			ID: p.ID, Type: p.Type, Name: p.Name, Version: 1, Config: p.Config, Secrets: p.Secrets(), Preconfigured: true,
 		}}, nil
 	}
 	stored, err := s.store.Get(c.Request().Context(), space(c), id)

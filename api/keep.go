@@ -4,19 +4,22 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"strings"
 
 	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/schema"
 	"patchbay.dev/shared/seal"
+	"patchbay.dev/shared/setting"
 )
 
 // keeper turns the config and secrets of a connector, as someone wrote them,
 // into what is kept: checked, defaults filled in, secrets sealed.
 type keeper struct {
 	hosts connector.Hosts
-	key   *seal.PublicKey // nil: connectors with secrets are refused
+	key   *setting.File[*seal.PublicKey] // nil: connectors with secrets are refused
+	log   *slog.Logger                   // told when the key's file cannot be read any more
 	// lookup returns an environment variable, for preconfigured secrets; nil for an
 	// empty environment.
 	lookup func(string) (string, bool)
@@ -46,8 +49,15 @@ func (k keeper) keep(space, id, typeID string, config, secrets schema.Record) (j
 		return nil, nil, errNoKey
 	}
 	binding := seal.Binding{Space: space, ConnectorID: id, Type: typeID, Config: normalConfig}
-	sealed, err := k.key.Seal(normalSecrets, binding)
+	sealed, err := k.logged(k.key.Get()).Seal(normalSecrets, binding)
 	return normalConfig, sealed, err
+}
+
+func (k keeper) logged(key *seal.PublicKey, err error) *seal.PublicKey {
+	if err != nil {
+		k.log.Error("public key of the seal cannot be read", "error", err)
+	}
+	return key
 }
 
 // reference is a secret that stands in the environment: "${JIRA_TOKEN}".

@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 
 	"sigs.k8s.io/yaml"
 
@@ -19,9 +20,14 @@ import (
 type preconfigured struct {
 	ID, Type, Name string
 	Config         json.RawMessage
-	Secrets        []byte // sealed; nil for none
 	ExposeConfig   bool
+
+	secrets atomic.Pointer[[]byte] // see Secrets
 }
+
+// Secrets returns the sealed secrets, nil for none. A rotation replaces them while
+// requests carry them: the bytes themselves never change.
+func (p *preconfigured) Secrets() []byte { return *p.secrets.Load() }
 
 var quoted = regexp.MustCompile("`[^`]*`|'[^']*'|\"[^\"]*\"")
 
@@ -98,9 +104,11 @@ func (k keeper) parseEntry(id string, raw []byte) (*preconfigured, error) {
 	}
 	p := &preconfigured{ID: id, Type: entry.TypeID, Name: string(entry.Name), ExposeConfig: entry.ExposeConfig}
 	secrets, err := k.resolve(entry.Secrets)
+	var sealed []byte
 	if err == nil {
-		p.Config, p.Secrets, err = k.keep(seal.EverySpace, id, entry.TypeID, entry.Config, secrets)
+		p.Config, sealed, err = k.keep(seal.EverySpace, id, entry.TypeID, entry.Config, secrets)
 	}
+	p.secrets.Store(&sealed)
 	if err != nil {
 		return nil, fmt.Errorf("[%s]: %w", path, err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/seal"
+	"patchbay.dev/shared/setting"
 	"patchbay.dev/shared/wire"
 )
 
@@ -67,7 +68,7 @@ func TestTheDatabaseHoldsNoSecret(t *testing.T) {
 	t.Parallel()
 	broker, dir := startBroker(t, 0), t.TempDir()
 	r := run(t, Config{
-		DataDir: dir, ShutdownTimeout: 10 * time.Second, SealKey: testRing.Public(), Hosts: connector.AllHosts(),
+		DataDir: dir, ShutdownTimeout: 10 * time.Second, SealKey: setting.Fixed(testRing.Public()), Hosts: connector.AllHosts(),
 	}, connect(t, broker))
 	if status, body := r.call(t, "POST", "/api/actions/connector/j", jiraBody); status != http.StatusOK {
 		t.Fatal(status, body)

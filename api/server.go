@@ -34,6 +34,7 @@ type server struct {
 	guard         *guard
 	audit         *auditor
 	preconfigured map[string]*preconfigured
+	rotation      rotation
 	loopback      bool        // only this machine can connect
 	tls           *tls.Config // nil for none
 }
@@ -52,6 +53,8 @@ func (s *server) routes() *echo.Echo {
 	keys.POST("", handle(s, toCreateKey, s.readKey, s.createKey))
 	keys.GET("", bare(s, toListKeys, s.listKeys))
 	keys.DELETE("", handle(s, toRevokeKeys, s.readRevoke, s.revokeKeys))
+
+	e.POST("/api/actions/_rotate_secrets", handle(s, toRotate, s.readRotate, s.rotateSecrets)) // operators: of every space
 
 	for _, root := range []string{"", "/s/:space_id"} {
 		g := e.Group(root)
@@ -96,7 +99,7 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (e
 	if s.tls, err = readTLS(config.TLSCertFile, config.TLSKeyFile, log); err != nil {
 		return err
 	}
-	s.keeper = keeper{hosts: config.Hosts, key: config.SealKey, lookup: config.LookupEnv}
+	s.keeper = keeper{hosts: config.Hosts, key: config.SealKey, log: log, lookup: config.LookupEnv}
 	handler, closeAudit, err := openAudit(&config, log)
 	if err != nil {
 		return err

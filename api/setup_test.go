@@ -24,23 +24,25 @@ import (
 	"patchbay.dev/api/store"
 	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/seal"
+	"patchbay.dev/shared/setting"
 	"patchbay.dev/shared/wire"
 )
 
 // options say how the server of a test differs from the usual one.
 type options struct {
-	preconfigured string           // YAML of the configuration file
-	maxConnectors int              // 0 for 100
-	maxSpaces     int              // 0 for 20
-	maxBody       int64            // bytes; 0 for 1 MiB
-	maxPayload    int32            // bytes that the broker takes; 0 for 1 MiB
-	timeout       time.Duration    // of an execution; 0 for 10 s
-	routes        func(*echo.Echo) // adds routes
-	log           slog.Handler     // nil for the test's output
-	audit         slog.Handler     // nil for no audit log
-	maxKeys       int              // 0 for 100
-	maxRate       int              // requests a second per key; 0 for 1000
-	maxRunning    int              // executions at once per key; 0 for 100
+	preconfigured string                         // YAML of the configuration file
+	maxConnectors int                            // 0 for 100
+	maxSpaces     int                            // 0 for 20
+	maxBody       int64                          // bytes; 0 for 1 MiB
+	maxPayload    int32                          // bytes that the broker takes; 0 for 1 MiB
+	timeout       time.Duration                  // of an execution; 0 for 10 s
+	routes        func(*echo.Echo)               // adds routes
+	log           slog.Handler                   // nil for the test's output
+	audit         slog.Handler                   // nil for no audit log
+	maxKeys       int                            // 0 for 100
+	maxRate       int                            // requests a second per key; 0 for 1000
+	maxRunning    int                            // executions at once per key; 0 for 100
+	key           *setting.File[*seal.PublicKey] // nil for testKeeper's
 }
 
 // bundle is a server on a real database and a real broker, and a client whose
@@ -59,7 +61,7 @@ type bundle struct {
 // testKeeper allows every host, seals to a key of its own, and knows one variable.
 var testKeeper = keeper{
 	hosts:  connector.AllHosts(),
-	key:    testRing.Public(),
+	key:    setting.Fixed(testRing.Public()),
 	lookup: func(name string) (string, bool) { return "t0ken-of-the-env", name == "JIRA_TOKEN" },
 }
 
@@ -94,9 +96,10 @@ func setupWith(t *testing.T, o options) *bundle {
 		audit:  newAuditor(o.audit),
 	}
 	b.workers = connect(t, b.broker)
+	b.server.keeper.key, b.server.keeper.log = either(o.key, testKeeper.key), b.server.log
 	var err error
 	if o.preconfigured != "" {
-		if b.server.preconfigured, err = testKeeper.loadPreconfigured(writeConfig(t, o.preconfigured)); err != nil {
+		if b.server.preconfigured, err = b.server.keeper.loadPreconfigured(writeConfig(t, o.preconfigured)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -19,8 +19,10 @@ type Config struct {
 	MaxResponse     int64           // bytes of a destination's answer
 	Hosts           connector.Hosts // where connectors may lead, by name
 	CIDRs           []netip.Prefix  // where they may lead though it is blocked by default, by address
-	Ring            *seal.Ring      // opens secrets; nil: connectors with secrets are refused
 	ShutdownTimeout time.Duration   // how long running executions may last once it stops
+
+	// Ring opens secrets; nil: connectors with secrets are refused.
+	Ring *setting.File[*seal.Ring]
 
 	// Ready, if not nil, is called once when executions can arrive.
 	Ready func()

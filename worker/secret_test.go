@@ -2,10 +2,12 @@ package worker
 
 import (
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 
 	"patchbay.dev/shared/seal"
+	"patchbay.dev/shared/setting"
 	"patchbay.dev/shared/wire"
 )
 
@@ -18,6 +20,11 @@ func newRing(t testing.TB) *seal.Ring {
 		t.Fatal(err)
 	}
 	return ring
+}
+
+// openerOf returns an opener whose ring never changes.
+func openerOf(t testing.TB, ring *seal.Ring) *opener {
+	return newOpener(setting.Fixed(ring), slog.New(slog.NewTextHandler(t.Output(), nil)))
 }
 
 // sealed returns a connector of space "ops" with sealed secrets.
@@ -35,7 +42,7 @@ func sealed(t testing.TB, ring *seal.Ring) *wire.Connector {
 func TestOpenedSecretsAreRememberedForTheirConnectorOnly(t *testing.T) {
 	t.Parallel()
 	ring := newRing(t)
-	o, c := newOpener(ring), sealed(t, ring)
+	o, c := openerOf(t, ring), sealed(t, ring)
 	for range 2 { // the second is from memory
 		if got, err := o.open("ops", c); err != nil || string(got) != secrets {
 			t.Fatalf("open: %s, %v, want %s", got, err, secrets)
@@ -67,17 +74,17 @@ func TestSecretsThatCannotBeOpenedAreTold(t *testing.T) {
 	t.Parallel()
 	theirs := newRing(t)
 	c := sealed(t, theirs)
-	if _, err := newOpener(nil).open("ops", c); err == nil || !strings.Contains(err.Error(), "PATCHBAY_SEAL_KEY_FILE") {
+	if _, err := newOpener(nil, nil).open("ops", c); err == nil || !strings.Contains(err.Error(), "PATCHBAY_SEAL_KEY_FILE") {
 		t.Errorf("without a key: %v, want an error that names PATCHBAY_SEAL_KEY_FILE", err)
 	}
-	if _, err := newOpener(newRing(t)).open("ops", c); err == nil || !strings.Contains(err.Error(), theirs.Public().ID().String()) {
+	if _, err := openerOf(t, newRing(t)).open("ops", c); err == nil || !strings.Contains(err.Error(), theirs.Public().ID().String()) {
 		t.Errorf("with another key: %v, want an error that names %s", err, theirs.Public().ID())
 	}
 }
 
 func TestOpenedSecretsInMemoryAreBounded(t *testing.T) {
 	t.Parallel()
-	o := newOpener(newRing(t))
+	o := openerOf(t, newRing(t))
 	for n := range openedSize {
 		o.opened[[32]byte{byte(n), byte(n >> 8), byte(n >> 16)}] = nil
 	}
@@ -93,7 +100,7 @@ func TestOpenedSecretsInMemoryAreBounded(t *testing.T) {
 func TestLargeSecretsAreNotRemembered(t *testing.T) {
 	t.Parallel()
 	ring := newRing(t)
-	o := newOpener(ring)
+	o := openerOf(t, ring)
 	for size, want := range map[int]int{openedLargest: 1, openedLargest + 1: 1} { // the larger one adds none
 		c := &wire.Connector{ID: "j", Type: ".jira", Config: []byte(`{}`)}
 		var err error
@@ -115,13 +122,13 @@ func BenchmarkOpen(b *testing.B) {
 	c := sealed(b, ring)
 	b.Run("cold", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := newOpener(ring).open("ops", c); err != nil {
+			if _, err := openerOf(b, ring).open("ops", c); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
 	b.Run("cached", func(b *testing.B) {
-		o := newOpener(ring)
+		o := openerOf(b, ring)
 		for b.Loop() {
 			if _, err := o.open("ops", c); err != nil {
 				b.Fatal(err)

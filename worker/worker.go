@@ -23,8 +23,9 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) er
 	if err != nil {
 		return err
 	}
+	keys := newOpener(config.Ring, log)
 	p, err := pool.Start(nc, some, pool.Options{
-		Slots: config.Slots, Grace: config.ShutdownTimeout, Hosts: config.Hosts, Open: newOpener(config.Ring).open,
+		Slots: config.Slots, Grace: config.ShutdownTimeout, Hosts: config.Hosts, Open: keys.open, Reseal: keys.reseal,
 	}, log)
 	if err != nil {
 		return err

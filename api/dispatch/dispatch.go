@@ -122,73 +122,105 @@ func (d *Dispatcher) Ask(ctx context.Context, req *wire.Request, header nats.Hea
 	if err != nil {
 		return wire.Reply{}, err
 	}
+	msg, err := d.ask(ctx, question{subject, req.Connector.Type, header, func(left time.Duration) ([]byte, error) {
+		req.TimeLeft = wire.Millis(left)
+		return wire.Encode(req)
+	}}, timeout)
+	if lost, ok := errors.AsType[lostError](err); ok {
+		return unknown(string(lost)), nil
+	}
+	if err != nil {
+		return wire.Reply{}, err
+	}
+	var reply wire.Reply
+	if err := json.Unmarshal(msg.Data, &reply); err != nil {
+		return unknown("the worker's answer could not be read: " + err.Error()), nil
+	}
+	return reply, nil
+}
+
+// question is what one worker is asked.
+type question struct {
+	subject string
+	typeID  string // of the workers
+	header  nats.Header
+	encode  func(left time.Duration) ([]byte, error)
+}
+
+// lostError says why no answer came to a question that was published.
+type lostError string
+
+func (e lostError) Error() string { return string(e) }
+
+// ask asks until a worker that is not busy answers. A lostError says that one
+// may have taken it; any other error, that none did.
+func (d *Dispatcher) ask(ctx context.Context, q question, timeout time.Duration) (*nats.Msg, error) {
 	deadline := time.Now().Add(timeout)
 	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
-		reply, err := d.try(ctx, subject, req, header, deadline)
+		answer, err := d.try(ctx, q, deadline)
 		if !errors.Is(err, ErrBusy) {
-			return reply, err
+			return answer, err
 		}
 		// Half to all of wait: members of the queue group are picked at random,
 		// and callers who were refused together must not come back together.
 		pause := wait/2 + rand.N(wait/2)
 		if time.Until(deadline) < pause+leastTry {
-			return wire.Reply{}, ErrBusy
+			return nil, ErrBusy
 		}
 		select {
 		case <-ctx.Done():
-			return wire.Reply{}, context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		case <-time.After(pause):
 		}
 	}
 }
 
-// try publishes req once and waits for what comes of it.
-func (d *Dispatcher) try(ctx context.Context, subject string, req *wire.Request, header nats.Header, deadline time.Time) (wire.Reply, error) {
+// try publishes a question once and waits for what comes of it.
+func (d *Dispatcher) try(ctx context.Context, q question, deadline time.Time) (*nats.Msg, error) {
 	if err := context.Cause(ctx); err != nil {
-		return wire.Reply{}, err // nobody waits for it any more
+		return nil, err // nobody waits for it any more
 	}
 	// Asked first: a connection that is being made blocks those who want to use it,
 	// and does not know the broker's limits.
 	if !d.nc.IsConnected() {
-		return wire.Reply{}, ErrDisconnected
+		return nil, ErrDisconnected
 	}
 	left := time.Until(deadline)
 	// The worker's time ends a little before ours, so that its word on what it
 	// was doing at the deadline still reaches the caller.
-	req.TimeLeft = wire.Millis(left - min(left/20, 250*time.Millisecond))
-	body, err := wire.Encode(req)
+	body, err := q.encode(left - min(left/20, 250*time.Millisecond))
 	if err != nil {
-		return wire.Reply{}, fmt.Errorf("encode request: %w", err)
+		return nil, fmt.Errorf("encode request: %w", err)
 	}
 	if limit := d.nc.MaxPayload(); int64(len(body)) > limit {
-		return wire.Reply{}, &TooLargeError{Size: int64(len(body)), Limit: limit}
+		return nil, &TooLargeError{Size: int64(len(body)), Limit: limit}
 	}
 	id, c := d.open()
 	defer d.close(id)
-	msg := &nats.Msg{Subject: subject, Reply: d.inbox + strconv.FormatUint(id, 36), Header: header, Data: body}
+	msg := &nats.Msg{Subject: q.subject, Reply: d.inbox + strconv.FormatUint(id, 36), Header: q.header, Data: body}
 	switch err := d.nc.PublishMsg(msg); {
 	case err == nil:
 	case errors.Is(err, nats.ErrMaxPayload): // headers count too
-		return wire.Reply{}, &TooLargeError{Size: int64(msg.Size()), Limit: d.nc.MaxPayload()}
+		return nil, &TooLargeError{Size: int64(msg.Size()), Limit: d.nc.MaxPayload()}
 	default:
-		return wire.Reply{}, fmt.Errorf("%w: %w", ErrDisconnected, err)
+		return nil, fmt.Errorf("%w: %w", ErrDisconnected, err)
 	}
-	reply, err := d.await(ctx, c, deadline)
+	answer, err := d.await(ctx, c, deadline)
 	if ctx.Err() != nil {
-		d.cancel(req.Connector.Type, msg.Reply)
+		d.cancel(q.typeID, msg.Reply)
 	}
-	return reply, err
+	return answer, err
 }
 
 // await waits until the answer to c comes, or something else settles it.
-func (d *Dispatcher) await(ctx context.Context, c *call, deadline time.Time) (wire.Reply, error) {
+func (d *Dispatcher) await(ctx context.Context, c *call, deadline time.Time) (*nats.Msg, error) {
 	timer := time.NewTimer(min(time.Until(deadline), d.silence))
 	defer timer.Stop()
 	for {
 		select {
 		case msg := <-c.answers:
 			if msg == nil {
-				return unknown("the connection to the broker broke while the execution was running"), nil
+				return nil, lostError("the connection to the broker broke before the worker answered")
 			}
 			if !running(msg) {
 				return settle(msg)
@@ -200,17 +232,17 @@ func (d *Dispatcher) await(ctx context.Context, c *call, deadline time.Time) (wi
 				continue
 			}
 			if time.Until(deadline) <= 0 {
-				return unknown("time was up before the worker answered"), nil
+				return nil, lostError("time was up before the worker answered")
 			}
-			return unknown("the worker was not heard of any more"), nil
+			return nil, lostError("the worker was not heard of any more")
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), ErrStopping) {
 				if len(c.answers) > 0 {
 					continue // the caller is still there to hear it
 				}
-				return unknown(ErrStopping.Error()), nil
+				return nil, lostError(ErrStopping.Error())
 			}
-			return wire.Reply{}, context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		}
 	}
 }
@@ -293,19 +325,15 @@ func signal(msg *nats.Msg) string {
 	return ""
 }
 
-// settle turns the last answer to a call into what Ask returns.
-func settle(msg *nats.Msg) (wire.Reply, error) {
+// settle tells an answer from what says that nobody took the question.
+func settle(msg *nats.Msg) (*nats.Msg, error) {
 	if msg.Header.Get("Status") == "503" && len(msg.Data) == 0 { // NATS: no responders
-		return wire.Reply{}, ErrNoWorker
+		return nil, ErrNoWorker
 	}
 	if signal(msg) == wire.Busy {
-		return wire.Reply{}, ErrBusy
+		return nil, ErrBusy
 	}
-	var reply wire.Reply
-	if err := json.Unmarshal(msg.Data, &reply); err != nil {
-		return unknown("the worker's answer could not be read: " + err.Error()), nil
-	}
-	return reply, nil
+	return msg, nil
 }
 
 // unknown is the reply to an execution of which nobody can say what became.

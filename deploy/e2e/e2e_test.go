@@ -126,7 +126,7 @@ func startJira(t *testing.T, options jiratest.Options) string {
 
 // start runs all of Patchbay in this process until the test ends and returns its
 // base URL.
-func start(t *testing.T, dataDir string, args ...string) string {
+func start(t testing.TB, dataDir string, args ...string) string {
 	t.Helper()
 	base, stop := begin(t, dataDir, args...)
 	t.Cleanup(func() {
@@ -139,7 +139,7 @@ func start(t *testing.T, dataDir string, args ...string) string {
 
 // begin runs all of Patchbay in this process until it is stopped. stop may be
 // called in another goroutine than the test's; the first call counts.
-func begin(t *testing.T, dataDir string, args ...string) (base string, stop func() error) {
+func begin(t testing.TB, dataDir string, args ...string) (base string, stop func() error) {
 	t.Helper()
 	config := configure(t, dataDir, args...)
 	ready := make(chan string, 1)
@@ -163,7 +163,7 @@ func begin(t *testing.T, dataDir string, args ...string) (base string, stop func
 	}
 }
 
-func configure(t *testing.T, dataDir string, args ...string) inprocess.Config {
+func configure(t testing.TB, dataDir string, args ...string) inprocess.Config {
 	t.Helper()
 	var config inprocess.Config
 	fs := flag.NewFlagSet("e2e", flag.ContinueOnError)

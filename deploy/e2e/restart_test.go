@@ -30,7 +30,7 @@ type parts struct {
 	log     *slog.Logger
 }
 
-func startParts(t *testing.T) *parts {
+func startParts(t *testing.T, edits ...func(*api.Config)) *parts {
 	t.Helper()
 	p := &parts{log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	broker, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
@@ -51,6 +51,9 @@ func startParts(t *testing.T) *parts {
 	config := api.Config{
 		Addr: "127.0.0.1:0", DataDir: t.TempDir(), ExecuteTimeout: 10 * time.Second, MaxBody: 1 << 20, MaxConnectors: 10,
 		ReadTimeout: 10 * time.Second, ShutdownTimeout: 10 * time.Second, Ready: func(url string) { ready <- url },
+	}
+	for _, edit := range edits {
+		edit(&config)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -83,13 +86,16 @@ func (p *parts) connect(t *testing.T, options ...nats.Option) *nats.Conn {
 
 // startWorker returns when the worker takes executions; stop returns when it has
 // ended.
-func (p *parts) startWorker(t *testing.T) (stop func()) {
+func (p *parts) startWorker(t *testing.T, edits ...func(*worker.Config)) (stop func()) {
 	t.Helper()
 	nc := p.connect(t)
 	ready := make(chan struct{})
 	config := worker.Config{
 		Slots: 64, Types: []string{"all"}, Index: index.Config{URL: p.cluster.URL()}, MaxResponse: 1 << 20,
 		ShutdownTimeout: 10 * time.Second, Ready: func() { close(ready) },
+	}
+	for _, edit := range edits {
+		edit(&config)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

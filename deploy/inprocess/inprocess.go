@@ -8,15 +8,12 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"patchbay.dev/api"
-	"patchbay.dev/shared/seal"
 	"patchbay.dev/shared/setting"
 	"patchbay.dev/worker"
 )
@@ -54,10 +51,9 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 func Run(ctx context.Context, config Config, log *slog.Logger) (err error) {
 	config.Worker.ShutdownTimeout = config.API.ShutdownTimeout
 	config.API.Hosts, config.Worker.Hosts = config.hosts, config.hosts
-	if config.Worker.Ring, err = readRing(config); err != nil {
+	if err = config.followKeys(); err != nil {
 		return err
 	}
-	config.API.SealKey = config.Worker.Ring.Public()
 	broker, err := startBroker()
 	if err != nil {
 		return err
@@ -86,22 +82,6 @@ func Run(ctx context.Context, config Config, log *slog.Logger) (err error) {
 	}
 	defer func() { err = errors.Join(err, stopWorker()) }()
 	return api.Run(ctx, config.API, apiConn, log)
-}
-
-// readRing reads the keys, or makes one in the data directory at the first start.
-func readRing(config Config) (*seal.Ring, error) {
-	read, file := seal.ReadRing, config.keyFile
-	if file == "" {
-		if err := os.MkdirAll(config.API.DataDir, 0o700); err != nil {
-			return nil, fmt.Errorf("make data directory: %w", err)
-		}
-		read, file = seal.ReadOrGenerate, filepath.Join(config.API.DataDir, "seal.key")
-	}
-	ring, err := read(file)
-	if err != nil {
-		return nil, fmt.Errorf("PATCHBAY_SEAL_KEY_FILE: %w", err)
-	}
-	return ring, nil
 }
 
 // startWorker returns when executions can arrive. The worker goes on after ctx

@@ -64,21 +64,32 @@ func ReadPublicKey(file string) (*PublicKey, error) {
 // Write writes the newest key of the ring to a new file that only its owner can
 // read. A file that exists is an error that is [fs.ErrExist], and stays.
 func (r *Ring) Write(file string) error {
+	block, err := r.block()
+	if err != nil {
+		return err
+	}
+	return writeNew(file, 0o600, block)
+}
+
+// block returns the newest key as it stands in a file.
+func (r *Ring) block() (*pem.Block, error) {
 	data, err := r.keys[r.newest.id].Bytes()
 	if err != nil {
-		return fmt.Errorf("encode key: %w", err)
+		return nil, fmt.Errorf("encode key: %w", err)
 	}
-	return writeNew(file, 0o600, &pem.Block{Type: privateBlock, Bytes: data})
+	return &pem.Block{Type: privateBlock, Bytes: data}, nil
 }
 
 // Write writes the key to a new file. A file that exists is an error that is
 // [fs.ErrExist], and stays.
-func (k *PublicKey) Write(file string) error {
-	return writeNew(file, 0o644, &pem.Block{
+func (k *PublicKey) Write(file string) error { return writeNew(file, 0o644, k.block()) }
+
+func (k *PublicKey) block() *pem.Block {
+	return &pem.Block{
 		Type:    publicBlock,
 		Headers: map[string]string{"Key-Id": k.id.String()}, // for people
 		Bytes:   k.key.Bytes(),
-	})
+	}
 }
 
 // ReadOrGenerate reads the ring in file, or makes one there with a new key if

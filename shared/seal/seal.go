@@ -76,11 +76,15 @@ func (k *PublicKey) ID() KeyID { return k.id }
 
 // Seal encrypts secrets for one connector.
 func (k *PublicKey) Seal(secrets []byte, binding Binding) ([]byte, error) {
+	return k.seal(secrets, binding.Bytes())
+}
+
+func (k *PublicKey) seal(secrets, binding []byte) ([]byte, error) {
 	enc, sender, err := hpke.NewSender(k.key, kdf(), aead(), []byte(info))
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
-	ciphertext, err := sender.Seal(binding.Bytes(), secrets)
+	ciphertext, err := sender.Seal(binding, secrets)
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
@@ -143,10 +147,14 @@ func (r *Ring) Public() *PublicKey { return r.newest }
 // Open decrypts a blob that was sealed for the connector of the binding. The
 // error is [ErrForeign], [ErrMalformed] or an *[UnknownKeyError].
 func (r *Ring) Open(blob []byte, binding Binding) ([]byte, error) {
-	if len(blob) < headSize || blob[0] != version {
-		return nil, ErrMalformed
+	return r.open(blob, binding.Bytes())
+}
+
+func (r *Ring) open(blob, binding []byte) ([]byte, error) {
+	id, err := KeyOf(blob)
+	if err != nil {
+		return nil, err
 	}
-	id := KeyID(blob[1 : 1+keyIDSize])
 	key, ok := r.keys[id]
 	if !ok {
 		return nil, &UnknownKeyError{id}
@@ -155,7 +163,7 @@ func (r *Ring) Open(blob []byte, binding Binding) ([]byte, error) {
 	if err != nil {
 		return nil, ErrMalformed
 	}
-	secrets, err := recipient.Open(binding.Bytes(), blob[headSize:])
+	secrets, err := recipient.Open(binding, blob[headSize:])
 	if err != nil {
 		return nil, ErrForeign
 	}

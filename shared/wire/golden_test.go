@@ -170,7 +170,9 @@ func TestNoGoldenFileIsLeftOver(t *testing.T) {
 		name := strings.TrimSuffix(f.Name(), ".json")
 		_, isRequest := requests[name]
 		_, isReply := replies[name]
-		if !isRequest && !isReply {
+		_, isResealRequest := resealRequests[name]
+		_, isResealReply := resealReplies[name]
+		if !isRequest && !isReply && !isResealRequest && !isResealReply {
 			t.Errorf("no test reads testdata/%s", f.Name())
 		}
 	}

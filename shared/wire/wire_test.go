@@ -63,6 +63,7 @@ func TestSubjectRefusesWhatWouldMeanSomethingElse(t *testing.T) {
 var verbs = map[string]func(string) (string, error){
 	"execute": wire.Subject,
 	"cancel":  wire.CancelSubject,
+	"reseal":  wire.ResealSubject,
 }
 
 func TestSubjectErrorNamesTheType(t *testing.T) {

@@ -27,6 +27,8 @@ type Options struct {
 	// Open returns the secrets of a connector that has sealed ones. Its error is
 	// told to the caller.
 	Open func(space string, c *wire.Connector) ([]byte, error)
+	// Reseal seals secrets anew and returns as many results; nil if nobody can.
+	Reseal func(items []wire.Sealed) []wire.Resealed
 }
 
 // Pool takes executions from the broker and runs them, each in a goroutine and
@@ -83,7 +85,7 @@ func Start(nc *nats.Conn, handlers []Handler, options Options, log *slog.Logger)
 	p := &Pool{nc: nc, options: options, log: log, cancels: make(map[string]context.CancelCauseFunc)}
 	p.ctx, p.stop = context.WithCancelCause(context.Background())
 	for _, h := range handlers {
-		if err := p.subscribe(h); err != nil {
+		if err := errors.Join(p.subscribe(h), p.subscribeReseal(h)); err != nil {
 			return nil, errors.Join(err, p.Stop())
 		}
 	}
@@ -183,9 +185,7 @@ func (p *Pool) drain() error {
 // take gives msg a slot or answers busy. It runs on the subscription's
 // goroutine and must not block.
 func (p *Pool) take(h Handler, msg *nats.Msg) {
-	if p.busy.Add(1) > int64(p.options.Slots) {
-		p.busy.Add(-1)
-		p.signal(msg, wire.Busy)
+	if !p.claim(msg) {
 		return
 	}
 	p.jobs.Go(func() {
@@ -194,6 +194,16 @@ func (p *Pool) take(h Handler, msg *nats.Msg) {
 		p.busy.Add(-1)
 		p.reply(msg, reply)
 	})
+}
+
+// claim takes a slot for msg, or answers busy.
+func (p *Pool) claim(msg *nats.Msg) bool {
+	if p.busy.Add(1) > int64(p.options.Slots) {
+		p.busy.Add(-1)
+		p.signal(msg, wire.Busy)
+		return false
+	}
+	return true
 }
 
 // run runs one execution and keeps its caller informed.

@@ -54,7 +54,7 @@ func run(ctx context.Context, args, environ []string) error {
 	}
 	config.Program, config.Hosts, config.LookupEnv = "api", hosts, os.LookupEnv
 	if keyFile != "" {
-		if config.SealKey, err = seal.ReadPublicKey(keyFile); err != nil {
+		if config.SealKey, err = seal.FollowPublicKey(keyFile); err != nil {
 			return fmt.Errorf("PATCHBAY_SEAL_PUBLIC_KEY_FILE: %w", err)
 		}
 	}

@@ -42,8 +42,8 @@ func run(ctx context.Context, args, environ []string) error {
 	setting.Duration(fs, &config.ShutdownTimeout, "shutdown-timeout", "30s", "how long running executions may last once the worker stops")
 	setting.List(fs, &hosts, "allowed-hosts", "*", "host names that connectors may reach, with commas; * for all")
 	fs.StringVar(&keyFile, "seal-key-file", "", "file of the private keys that open secrets, the newest first")
-	if len(args) >= 2 && args[0] == "keys" && args[1] == "generate" {
-		return generateKeys(args[2:], environ)
+	if len(args) >= 2 && args[0] == "keys" && keyCommands[args[1]] != nil {
+		return keyCommands[args[1]](args[2:], environ)
 	}
 	unknown, err := setting.Parse(fs, args, environ)
 	if err != nil {
@@ -51,7 +51,7 @@ func run(ctx context.Context, args, environ []string) error {
 	}
 	config.Hosts = hosts
 	if keyFile != "" {
-		if config.Ring, err = seal.ReadRing(keyFile); err != nil {
+		if config.Ring, err = seal.FollowRing(keyFile); err != nil {
 			return fmt.Errorf("PATCHBAY_SEAL_KEY_FILE: %w", err)
 		}
 	}

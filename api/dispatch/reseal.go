@@ -1,0 +1,44 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"patchbay.dev/shared/wire"
+)
+
+// Reseal has a worker of a type seal items anew, to the newest of its own keys,
+// and returns a result for each, in their order. The errors are those of
+// [Dispatcher.Ask], and others where Ask tells of an unknown outcome: whatever
+// became of it, it can be asked again.
+func (d *Dispatcher) Reseal(ctx context.Context, typeID string, items []wire.Sealed, timeout time.Duration) ([]wire.Resealed, error) {
+	subject, err := wire.ResealSubject(typeID)
+	if err != nil {
+		return nil, err
+	}
+	body, err := wire.Encode(wire.ResealRequest{Items: items})
+	if err != nil {
+		return nil, fmt.Errorf("encode request: %w", err)
+	}
+	msg, err := d.ask(ctx, question{subject: subject, typeID: typeID, encode: func(time.Duration) ([]byte, error) { return body, nil }}, timeout)
+	if lost, ok := errors.AsType[lostError](err); ok {
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+		return nil, fmt.Errorf("no answer came: %w", lost)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var reply wire.ResealReply
+	if err := json.Unmarshal(msg.Data, &reply); err != nil {
+		return nil, fmt.Errorf("read the worker's answer: %w", err)
+	}
+	if len(reply.Items) != len(items) {
+		return nil, fmt.Errorf("the worker answered %d results for %d items", len(reply.Items), len(items))
+	}
+	return reply.Items, nil
+}

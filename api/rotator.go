@@ -1,0 +1,173 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"patchbay.dev/api/store"
+	"patchbay.dev/shared/seal"
+	"patchbay.dev/shared/wire"
+)
+
+// What is read of the database at once, and sent to a worker at once.
+const (
+	rotateCount = 100
+	rotateBytes = 1 << 20
+)
+
+// rotator is one rotation. Its batches gather connectors by type.
+type rotator struct {
+	*server
+	key     seal.KeyID
+	batches map[string]*batch
+	body    rotationBody
+}
+
+// sealedConnector is a connector with secrets, stored or preconfigured.
+type sealedConnector struct {
+	space, id, typeID string
+	wire.Sealed
+	// replace puts secrets in the place of those here, and reports whether it did:
+	// someone else may have replaced them first.
+	replace func(secrets []byte) (bool, error)
+}
+
+type batch struct {
+	connectors []sealedConnector
+	bytes      int
+}
+
+// run returns an error if it could not go through all connectors.
+func (r *rotator) run(ctx context.Context) error {
+	for last := ""; ; {
+		page, err := r.store.Sealed(ctx, last, rotateCount, rotateBytes)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, stored := range page {
+			if err := r.add(ctx, r.stored(stored)); err != nil {
+				return err
+			}
+		}
+		last = page[len(page)-1].ID
+	}
+	for _, p := range r.preconfigured {
+		if p.Secrets() == nil {
+			continue
+		}
+		if err := r.add(ctx, p.sealed()); err != nil {
+			return err
+		}
+	}
+	for typeID := range r.batches {
+		if err := r.send(ctx, typeID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *rotator) stored(c *store.Connector) sealedConnector {
+	binding := seal.Binding{Space: c.Space, ConnectorID: c.ID, Type: c.Type, Config: c.Config}
+	id, before := c.ID, c.Secrets // and not c, which may have a large config
+	return sealedConnector{c.Space, id, c.Type, wire.Sealed{Binding: binding.Bytes(), Secrets: before},
+		func(secrets []byte) (bool, error) {
+			// Without the caller's context: what is sealed is worth keeping.
+			return r.store.ReplaceSecrets(context.Background(), id, before, secrets)
+		}}
+}
+
+func (p *preconfigured) sealed() sealedConnector {
+	before := p.secrets.Load()
+	binding := seal.Binding{Space: seal.EverySpace, ConnectorID: p.ID, Type: p.Type, Config: p.Config}
+	return sealedConnector{seal.EverySpace, p.ID, p.Type, wire.Sealed{Binding: binding.Bytes(), Secrets: *before},
+		func(secrets []byte) (bool, error) { return p.secrets.CompareAndSwap(before, &secrets), nil }}
+}
+
+// add counts a connector and, if it is not sealed to the key, puts it into the
+// batch of its type, which leaves when it is full.
+func (r *rotator) add(ctx context.Context, c sealedConnector) error {
+	r.body.Total++
+	id, err := seal.KeyOf(c.Secrets)
+	if err != nil {
+		r.fail(c, err)
+		return nil
+	}
+	if id == r.key {
+		return nil
+	}
+	b := r.batches[c.typeID]
+	if b == nil {
+		b = new(batch)
+		r.batches[c.typeID] = b
+	}
+	size := 2 * (len(c.Binding) + len(c.Secrets)) // more than in JSON
+	// Half of what the broker takes, so that there is room for what errors say.
+	if limit := min(rotateBytes, int(r.nc.MaxPayload()/2)); len(b.connectors) == rotateCount || b.bytes+size > limit {
+		if err := r.send(ctx, c.typeID); err != nil {
+			return err
+		}
+	}
+	b.connectors = append(b.connectors, c)
+	b.bytes += size
+	return nil
+}
+
+// send has a batch sealed anew. Its error says that nobody waits for more.
+func (r *rotator) send(ctx context.Context, typeID string) error {
+	b := r.batches[typeID]
+	if len(b.connectors) == 0 {
+		return nil
+	}
+	connectors := b.connectors
+	b.connectors, b.bytes = nil, 0
+	items := make([]wire.Sealed, len(connectors))
+	for i, c := range connectors {
+		items[i] = c.Sealed
+	}
+	results, err := r.dispatch.Reseal(ctx, typeID, items, r.config.ExecuteTimeout)
+	if err != nil && ctx.Err() != nil {
+		return err
+	}
+	for i, c := range connectors {
+		if err != nil {
+			r.fail(c, err)
+			continue
+		}
+		r.take(c, results[i])
+	}
+	return nil
+}
+
+// take keeps what a worker made of a connector's secrets.
+func (r *rotator) take(c sealedConnector, result wire.Resealed) {
+	if result.Error != "" {
+		r.fail(c, errors.New(result.Error))
+		return
+	}
+	id, err := seal.KeyOf(result.Secrets)
+	if err == nil && id != r.key {
+		err = fmt.Errorf("the newest key of the worker is %s and the key of the api is %s: "+
+			"give every worker the same keys, publish the newest of them to the api (worker keys publish), and rotate again", id, r.key)
+	}
+	replaced := false
+	if err == nil {
+		replaced, err = c.replace(result.Secrets)
+	}
+	if err != nil {
+		r.fail(c, err)
+		return
+	}
+	if replaced { // or it was updated, which seals to the key too, or deleted
+		r.body.Successful++
+	}
+}
+
+func (r *rotator) fail(c sealedConnector, err error) {
+	r.body.Failed++
+	r.log.Error("secrets were not rotated", "space", c.space, "connector", c.id, "type", c.typeID, "reason", err)
+}
