@@ -27,7 +27,7 @@ func TestCreatedKeyWorksAtOnceAndIsShownOnce(t *testing.T) {
 	b.must(b.send("GET", path, ""), http.StatusUnauthorized) // the first key closes the door
 	carry := authorization("ApiKey " + admin.Encoded)
 	before := time.Now().UnixMilli()
-	b.must(b.send("POST", path, `{"name":"producer","expiration":"30d","privileges":{"read":["ops"],"all":["dev"],"indices":["alerts-*"]}}`, carry), http.StatusOK)
+	b.must(b.send("POST", path, `{"name":"b producer","expiration":"30d","privileges":{"read":["ops"],"all":["dev"],"indices":["alerts-*"]}}`, carry), http.StatusOK)
 
 	list := b.must(b.send("GET", path, "", carry), http.StatusOK)
 	if strings.Contains(list.body, admin.API_Key) || strings.Contains(list.body, "hash") {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -37,6 +38,7 @@ type server struct {
 	rotation      rotation
 	loopback      bool        // only this machine can connect
 	tls           *tls.Config // nil for none
+	refused       atomic.Bool // the broker refuses what the api needs
 }
 
 // routes is the whole route table.
@@ -119,6 +121,11 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, s.dispatch.Close()) }()
+	stopWatching, err := s.watchBroker(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopWatching()
 
 	listener, err := net.Listen("tcp", config.Addr)
 	if err != nil {

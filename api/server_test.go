@@ -66,6 +66,10 @@ func held(t *testing.T, nc *nats.Conn) (arrived <-chan struct{}, release func())
 	t.Helper()
 	taken, released, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	_, err := nc.QueueSubscribe("patchbay.v1.execute.server-log", wire.QueueGroup, func(msg *nats.Msg) {
+		if len(msg.Data) == 0 { // the probe
+			_ = msg.Respond(nil)
+			return
+		}
 		defer close(done)
 		close(taken)
 		<-released

@@ -67,6 +67,8 @@ func (s *server) problems(c echo.Context) map[string]string {
 	}
 	if !s.nc.IsConnected() {
 		problems["broker"] = "not connected to NATS"
+	} else if s.refused.Load() {
+		problems["broker"] = "it refuses what the api needs; the log has the details"
 	}
 	return problems
 }

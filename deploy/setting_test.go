@@ -20,7 +20,7 @@ func TestSettingsAreKnownAndDocumented(t *testing.T) {
 	fs := flag.NewFlagSet("all", flag.ContinueOnError)
 	config.Flags(fs)
 	logging.Flags(fs)
-	fs.String("nats-url", "", "") // of the separate programs
+	new(setting.Broker).Flags(fs) // of the separate programs
 	fs.String("seal-public-key-file", "", "")
 	var declared []string
 	fs.VisitAll(func(f *flag.Flag) { declared = append(declared, setting.Env(f.Name)) })

@@ -60,7 +60,8 @@ const (
 type Dispatcher struct {
 	nc      *nats.Conn
 	inbox   string // prefix of reply subjects, with its last dot
-	sub     *nats.Subscription
+	running string // of subjects on which running jobs are heard of, likewise
+	subs    []*nats.Subscription
 	status  chan nats.Status
 	silence time.Duration
 	wg      sync.WaitGroup
@@ -77,8 +78,12 @@ type call struct {
 	answers chan *nats.Msg
 }
 
+// heartbeat stands for every heartbeat: they say no more than that they came.
+var heartbeat = new(nats.Msg)
+
 // New returns a Dispatcher that uses nc, which should have no reconnect buffer
 // (nats.ReconnectBufSize(-1)): what cannot be sent at once is refused at once.
+// Where the broker knows users, its inboxes must begin with [wire.InboxPrefix].
 func New(nc *nats.Conn) (*Dispatcher, error) {
 	d := &Dispatcher{
 		nc:      nc,
@@ -87,29 +92,40 @@ func New(nc *nats.Conn) (*Dispatcher, error) {
 		silence: silence,
 		calls:   make(map[uint64]*call),
 	}
-	sub, err := nc.Subscribe(d.inbox+"*", d.receive)
+	d.running = wire.RunningSubject(d.inbox)
+	err := d.subscribe(d.inbox, d.receive)
 	if err == nil {
-		// What waits here is bounded by the calls in flight; the default limits would
-		// drop replies when many large ones come together.
-		err = sub.SetPendingLimits(-1, -1)
+		err = d.subscribe(d.running, d.hear)
 	}
 	if err != nil {
-		nc.RemoveStatusListener(d.status)
-		return nil, fmt.Errorf("subscribe to replies: %w", err)
+		return nil, errors.Join(fmt.Errorf("subscribe to replies: %w", err), d.Close())
 	}
-	d.sub = sub
 	d.wg.Go(d.watch)
 	return d, nil
+}
+
+func (d *Dispatcher) subscribe(prefix string, receive nats.MsgHandler) error {
+	sub, err := d.nc.Subscribe(prefix+"*", receive)
+	if err != nil {
+		return err
+	}
+	d.subs = append(d.subs, sub)
+	// What waits here is bounded by the calls in flight; the default limits would
+	// drop replies when many large ones come together.
+	return sub.SetPendingLimits(-1, -1)
 }
 
 // Close stops receiving. Calls in flight end at their deadlines.
 func (d *Dispatcher) Close() error {
 	d.nc.RemoveStatusListener(d.status) // closes it
 	d.wg.Wait()
-	if err := d.sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		return fmt.Errorf("unsubscribe from replies: %w", err)
+	var errs []error
+	for _, sub := range d.subs {
+		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+			errs = append(errs, fmt.Errorf("unsubscribe from %s: %w", sub.Subject, err))
+		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Ask has req run by one worker and returns its reply. timeout is the time for
@@ -197,7 +213,7 @@ func (d *Dispatcher) try(ctx context.Context, q question, deadline time.Time) (*
 	}
 	id, c := d.open()
 	defer d.close(id)
-	msg := &nats.Msg{Subject: q.subject, Reply: d.inbox + strconv.FormatUint(id, 36), Header: q.header, Data: body}
+	msg := &nats.Msg{Subject: q.subject, Reply: d.reply(id), Header: q.header, Data: body}
 	switch err := d.nc.PublishMsg(msg); {
 	case err == nil:
 	case errors.Is(err, nats.ErrMaxPayload): // headers count too
@@ -222,7 +238,7 @@ func (d *Dispatcher) await(ctx context.Context, c *call, deadline time.Time) (*n
 			if msg == nil {
 				return nil, lostError("the connection to the broker broke before the worker answered")
 			}
-			if !running(msg) {
+			if msg != heartbeat {
 				return settle(msg)
 			}
 			timer.Reset(min(time.Until(deadline), d.silence))
@@ -270,18 +286,36 @@ func (d *Dispatcher) close(id uint64) {
 	delete(d.calls, id)
 }
 
-// receive hands an answer to its call. It is the only sender on answers but for
-// fail, both under the lock, so that an answer always finds room.
+// reply returns the subject of the answer to a call.
+func (d *Dispatcher) reply(id uint64) string { return d.inbox + strconv.FormatUint(id, 36) }
+
+// receive hands an answer to its call. All that send on answers do it under the
+// lock, and a heartbeat only where nothing waits, so that an answer always finds
+// room.
 func (d *Dispatcher) receive(msg *nats.Msg) {
-	id, err := strconv.ParseUint(msg.Subject[len(d.inbox):], 36, 64)
-	if err != nil {
-		return
-	}
+	id := number(msg.Subject[len(d.inbox):])
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c := d.calls[id]; c != nil && !(running(msg) && len(c.answers) > 0) {
+	if c := d.calls[id]; c != nil {
 		c.send(msg)
 	}
+}
+
+// hear tells a call that its job is still running. That comes on another
+// subscription than the answer and may trail it: nobody looks at it then.
+func (d *Dispatcher) hear(msg *nats.Msg) {
+	id := number(msg.Subject[len(d.running):])
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if c := d.calls[id]; c != nil && len(c.answers) == 0 {
+		c.send(heartbeat)
+	}
+}
+
+// number returns the number of a call, and one that no call has for other words.
+func number(token string) uint64 {
+	id, _ := strconv.ParseUint(token, 36, 64)
+	return id
 }
 
 func (c *call) send(msg *nats.Msg) {
@@ -315,8 +349,6 @@ func (d *Dispatcher) fail(last uint64) {
 		}
 	}
 }
-
-func running(msg *nats.Msg) bool { return signal(msg) == wire.Running }
 
 func signal(msg *nats.Msg) string {
 	if values := msg.Header[wire.SignalHeader]; len(values) > 0 {

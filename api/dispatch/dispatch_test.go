@@ -31,14 +31,21 @@ type bundle struct {
 	worker *nats.Conn
 }
 
-func setup(t *testing.T) *bundle {
+func startBroker(t *testing.T, options *server.Options) *server.Server {
 	t.Helper()
-	broker, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true, MaxPayload: 4096})
+	options.DontListen, options.NoSigs, options.NoLog = true, true, true
+	broker, err := server.NewServer(options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	broker.Start()
 	t.Cleanup(func() { broker.Shutdown(); broker.WaitForShutdown() })
+	return broker
+}
+
+func setup(t *testing.T) *bundle {
+	t.Helper()
+	broker := startBroker(t, &server.Options{MaxPayload: 4096})
 	connect := func() *nats.Conn {
 		nc, err := nats.Connect("", nats.InProcessServer(broker), nats.ReconnectBufSize(-1))
 		if err != nil {
@@ -270,7 +277,9 @@ func TestWorkerThatFallsSilentIsGivenUp(t *testing.T) {
 		go func() {
 			defer close(heartbeats)
 			for range 5 { // together longer than the silence that is allowed
-				respond(t, msg, signalHeader(wire.Running), "")
+				if err := b.worker.Publish(wire.RunningSubject(msg.Reply), nil); err != nil {
+					t.Errorf("heartbeat: %v", err)
+				}
 				<-time.After(100 * time.Millisecond)
 			}
 		}()

@@ -95,7 +95,7 @@ func (s *Store) Key(ctx context.Context, id string) (access.Key, error) {
 // Keys returns all keys, the oldest first.
 func (s *Store) Keys(ctx context.Context) ([]access.Key, error) {
 	var rows []keyRow
-	if err := s.read.SelectContext(ctx, &rows, selectKeys+` ORDER BY created_at, id`); err != nil {
+	if err := s.read.SelectContext(ctx, &rows, selectKeys+` ORDER BY created_at, name, id`); err != nil {
 		return nil, fmt.Errorf("select API keys: %w", explain(err))
 	}
 	keys := make([]access.Key, len(rows))

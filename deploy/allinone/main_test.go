@@ -95,7 +95,7 @@ func TestHelpListsEverySetting(t *testing.T) {
 		t.Errorf("error: %v, want %v", err, flag.ErrHelp)
 	}
 	for _, name := range setting.Names() {
-		if name == "PATCHBAY_NATS_URL" || name == "PATCHBAY_SEAL_PUBLIC_KEY_FILE" { // of the separate programs
+		if strings.HasPrefix(name, "PATCHBAY_NATS_") || name == "PATCHBAY_SEAL_PUBLIC_KEY_FILE" { // of the separate programs
 			continue
 		}
 		if !strings.Contains(help.String(), name+"\n") {

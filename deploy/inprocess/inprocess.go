@@ -15,6 +15,7 @@ import (
 
 	"patchbay.dev/api"
 	"patchbay.dev/shared/setting"
+	"patchbay.dev/shared/wire"
 	"patchbay.dev/worker"
 )
 
@@ -69,7 +70,7 @@ func Run(ctx context.Context, config Config, log *slog.Logger) (err error) {
 		return fmt.Errorf("connect worker to broker: %w", err)
 	}
 	defer workerConn.Close()
-	apiConn, err := nats.Connect("", nats.InProcessServer(broker), nats.Name("patchbay api"), nats.MaxReconnects(-1),
+	apiConn, err := nats.Connect("", nats.InProcessServer(broker), nats.Name("patchbay api"), nats.MaxReconnects(-1), nats.CustomInboxPrefix(wire.InboxPrefix),
 		nats.ReconnectWait(50*time.Millisecond), nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1), nats.ErrorHandler(logError))
 	if err != nil {
 		return fmt.Errorf("connect api to broker: %w", err)

@@ -2,30 +2,28 @@
 package nats_test
 
 import (
+	"net"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/nats-io/nats-server/v2/server"
 
 	"patchbay.dev/deploy/inprocess"
 )
 
 func TestConfigurationGivesWhatPatchbayNeeds(t *testing.T) {
 	t.Parallel()
-	options, err := server.ProcessConfigFile("nats.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
+	options := load(t, generate(t))
 	type needs struct {
 		MaxPayload int32 // bytes
 		MaxPending int64 // bytes
 		JetStream  bool
 		StoreDir   string
 		SyncAlways bool
-		Monitoring int
+		Monitoring string
 	}
-	got := needs{options.MaxPayload, options.MaxPending, options.JetStream, options.StoreDir, options.SyncAlways, options.HTTPPort}
-	want := needs{MaxPayload: 8 << 20, MaxPending: 1 << 30, JetStream: true, StoreDir: "/data", SyncAlways: true, Monitoring: 8222}
+	got := needs{options.MaxPayload, options.MaxPending, options.JetStream, options.StoreDir, options.SyncAlways, net.JoinHostPort(options.HTTPHost, strconv.Itoa(options.HTTPPort))}
+	want := needs{MaxPayload: 8 << 20, MaxPending: 1 << 30, JetStream: true, StoreDir: "/data", SyncAlways: true, Monitoring: "127.0.0.1:8222"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("nats.conf (-want +got):\n%s", diff)
 	}

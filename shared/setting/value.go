@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,20 +93,6 @@ func Choice[T any](fs *flag.FlagSet, p *T, name, fallback, usage string, choices
 			return v, errors.New("one of " + strings.Join(slices.Sorted(maps.Keys(choices)), ", ") + " is expected")
 		}
 		return v, nil
-	})
-}
-
-// Broker declares a setting that is the URL of a NATS server, or several with
-// commas between them.
-func Broker(fs *flag.FlagSet, p *string, name, fallback, usage string) {
-	declare(fs, p, name, fallback, usage, func(s string) (string, error) {
-		for each := range strings.SplitSeq(s, ",") {
-			u, err := url.Parse(strings.TrimSpace(each))
-			if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
-				return "", errors.New(`a URL like "nats://127.0.0.1:4222" is expected`)
-			}
-		}
-		return s, nil
 	})
 }
 

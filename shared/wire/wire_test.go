@@ -130,8 +130,9 @@ func TestOutcomeIsOneWord(t *testing.T) {
 // NATS headers are case-sensitive, and the signals are part of the protocol.
 func TestSignalsAreFrozen(t *testing.T) {
 	t.Parallel()
-	got := [...]string{wire.QueueGroup, wire.SignalHeader, wire.Busy, wire.Running}
-	if want := [...]string{"workers", "patchbay-signal", "busy", "running"}; got != want {
+	got := [...]string{wire.QueueGroup, wire.SignalHeader, wire.Busy, wire.Probe, wire.InboxPrefix, wire.RunningSubject("_INBOX_api.x.1")}
+	want := [...]string{"workers", "patchbay-signal", "busy", "probe", "_INBOX_api", "patchbay.v1.running._INBOX_api.x.1"}
+	if got != want {
 		t.Errorf("signals = %v, want %v", got, want)
 	}
 }

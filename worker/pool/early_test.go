@@ -19,3 +19,13 @@ func TestEarlyCancelsAreBounded(t *testing.T) {
 		t.Errorf("%d cancels, want the last %d of %d", len(e.subjects), n, n+1)
 	}
 }
+
+// The api sends an empty one to see whether it may.
+func TestCancelOfNothingIsNotKept(t *testing.T) {
+	t.Parallel()
+	var p Pool
+	p.abandon("")
+	if p.early.has("") {
+		t.Error("a request without a reply subject would be cancelled")
+	}
+}

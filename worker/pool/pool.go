@@ -40,6 +40,9 @@ type Pool struct {
 	subs    []*nats.Subscription // of executions
 	cancel  []*nats.Subscription // of callers who leave
 
+	connected chan nats.Status
+	watching  sync.WaitGroup
+
 	ctx  context.Context // ends when running executions must end
 	stop context.CancelCauseFunc
 	busy atomic.Int64
@@ -84,6 +87,7 @@ var (
 func Start(nc *nats.Conn, handlers []Handler, options Options, log *slog.Logger) (*Pool, error) {
 	p := &Pool{nc: nc, options: options, log: log, cancels: make(map[string]context.CancelCauseFunc)}
 	p.ctx, p.stop = context.WithCancelCause(context.Background())
+	p.watch()
 	for _, h := range handlers {
 		if err := errors.Join(p.subscribe(h), p.subscribeReseal(h)); err != nil {
 			return nil, errors.Join(err, p.Stop())
@@ -92,8 +96,8 @@ func Start(nc *nats.Conn, handlers []Handler, options Options, log *slog.Logger)
 	// The connection subscribes by itself when it comes (back); only one that is
 	// there can be asked whether the broker has heard.
 	if nc.IsConnected() {
-		if err := nc.Flush(); err != nil && nc.IsConnected() {
-			return nil, errors.Join(fmt.Errorf("subscribe: %w", err), p.Stop())
+		if err := p.check(); err != nil && nc.IsConnected() {
+			return nil, errors.Join(err, p.Stop())
 		}
 	}
 	return p, nil
@@ -126,6 +130,8 @@ func (p *Pool) subscribe(h Handler) error {
 // Stop takes no more executions, waits for the running ones, at most for the
 // grace, and returns when their replies have reached the broker.
 func (p *Pool) Stop() error {
+	p.nc.RemoveStatusListener(p.connected) // closes it
+	p.watching.Wait()
 	errs := []error{p.drain()}
 	// Only now: a message that was under way when the drain began has become a job.
 	end := time.Now().Add(p.options.Grace)
@@ -196,8 +202,12 @@ func (p *Pool) take(h Handler, msg *nats.Msg) {
 	})
 }
 
-// claim takes a slot for msg, or answers busy.
+// claim takes a slot for msg, or answers busy; a probe it answers without one.
 func (p *Pool) claim(msg *nats.Msg) bool {
+	if len(msg.Data) == 0 && msg.Header.Get(wire.SignalHeader) == wire.Probe {
+		p.signal(msg, wire.Probe)
+		return false
+	}
 	if p.busy.Add(1) > int64(p.options.Slots) {
 		p.busy.Add(-1)
 		p.signal(msg, wire.Busy)
@@ -261,7 +271,7 @@ func (p *Pool) heartbeat(msg *nats.Msg) (stop func()) {
 		if stopped {
 			return
 		}
-		p.signal(msg, wire.Running)
+		p.send(&nats.Msg{Subject: wire.RunningSubject(msg.Reply)})
 		timer.Reset(wire.HeartbeatInterval)
 	}
 	mu.Lock()
@@ -291,6 +301,9 @@ func (p *Pool) forget(reply string) {
 }
 
 func (p *Pool) abandon(reply string) {
+	if reply == "" {
+		return // a probe
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if cancel := p.cancels[reply]; cancel != nil {

@@ -92,16 +92,14 @@ func next(t *testing.T, sub *nats.Subscription) (signal string, reply wire.Reply
 	return "", reply
 }
 
-// final returns the reply after any heartbeats.
+// final returns the reply.
 func final(t *testing.T, sub *nats.Subscription) wire.Reply {
 	t.Helper()
-	for {
-		if signal, reply := next(t, sub); signal == "" {
-			return reply
-		} else if signal != wire.Running {
-			t.Fatalf("signal %q, want a reply", signal)
-		}
+	signal, reply := next(t, sub)
+	if signal != "" {
+		t.Fatalf("signal %q, want a reply", signal)
 	}
+	return reply
 }
 
 func TestRepliesTellWhatTheExecutorReturned(t *testing.T) {
@@ -174,6 +172,30 @@ func TestFullWorkerAnswersBusyAtOnce(t *testing.T) {
 	}
 }
 
+// A probe is answered although no slot is free, and runs nothing.
+func TestProbeIsAnsweredByAFullWorker(t *testing.T) {
+	t.Parallel()
+	started, release := make(chan struct{}, 2), make(chan struct{})
+	b := setup(t, pool.Options{Slots: 1}, func(context.Context, job) (json.RawMessage, error) {
+		started <- struct{}{}
+		<-release
+		return nil, nil
+	})
+	sub := b.send(t, "1", patience)
+	<-started
+	probe := nats.NewMsg("patchbay.v1.execute.probe")
+	probe.Header[wire.SignalHeader] = []string{wire.Probe}
+	answer, err := b.nc.RequestMsg(probe, patience)
+	if err != nil || answer.Header.Get(wire.SignalHeader) != wire.Probe {
+		t.Errorf("answer: %+v, %v, want the signal %s", answer, err, wire.Probe)
+	}
+	close(release)
+	final(t, sub)
+	if len(started) > 0 {
+		t.Error("the probe was run")
+	}
+}
+
 func TestSlotIsFreeWhenTheReplyArrives(t *testing.T) {
 	t.Parallel()
 	b := setup(t, pool.Options{Slots: 1}, func(context.Context, job) (json.RawMessage, error) { return nil, nil })
@@ -191,10 +213,18 @@ func TestLongJobIsHeardOf(t *testing.T) {
 		<-release
 		return nil, nil
 	})
+	heartbeats, err := b.nc.SubscribeSync("patchbay.v1.running.>")
+	if err != nil {
+		t.Fatal(err)
+	}
 	sub := b.send(t, "e", patience)
 	for range 2 {
-		if signal, _ := next(t, sub); signal != wire.Running {
-			t.Fatalf("signal %q, want %q", signal, wire.Running)
+		msg, err := heartbeats.NextMsg(patience)
+		if err != nil {
+			t.Fatalf("no heartbeat: %v", err)
+		}
+		if got, want := msg.Subject, wire.RunningSubject(sub.Subject); got != want || len(msg.Data)+len(msg.Header) > 0 {
+			t.Errorf("heartbeat: %q on %s, want an empty one on %s", msg.Data, got, want)
 		}
 	}
 	close(release)

@@ -6,14 +6,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
 	"syscall"
-	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"patchbay.dev/api"
 	"patchbay.dev/shared/seal"
@@ -32,7 +28,8 @@ func main() {
 
 func run(ctx context.Context, args, environ []string) error {
 	var config api.Config
-	var url, keyFile string
+	var broker setting.Broker
+	var keyFile string
 	var hosts []string
 	var logging setting.Log
 	if len(args) > 0 && args[0] == "keys" {
@@ -41,7 +38,7 @@ func run(ctx context.Context, args, environ []string) error {
 	fs := flag.NewFlagSet("api", flag.ContinueOnError)
 	config.Flags(fs)
 	logging.Flags(fs)
-	setting.Broker(fs, &url, "nats-url", nats.DefaultURL, "address of the NATS server")
+	broker.Flags(fs)
 	setting.Duration(fs, &config.ShutdownTimeout, "shutdown-timeout", "30s", "how long requests in flight may last once the api stops")
 	setting.List(fs, &hosts, "allowed-hosts", "*", "host names that connectors may reach, with commas; * for all")
 	fs.StringVar(&keyFile, "seal-public-key-file", "", "file of the public key to which secrets are sealed")
@@ -60,7 +57,7 @@ func run(ctx context.Context, args, environ []string) error {
 	}
 	log := logging.New(os.Stderr)
 	setting.Warn(log, unknown)
-	nc, err := connect(url, log)
+	nc, err := connect(broker, log)
 	if err != nil {
 		return err
 	}
@@ -75,36 +72,4 @@ func health(ctx context.Context, fs *flag.FlagSet, config *api.Config, environ [
 		return err
 	}
 	return api.CheckReady(ctx, *config)
-}
-
-// connect dials the broker and goes on trying, so that the order in which
-// programs start does not matter. It keeps nothing for later: an execution that
-// cannot be sent now is refused now.
-func connect(url string, log *slog.Logger) (*nats.Conn, error) {
-	nc, err := nats.Connect(url,
-		nats.Name("patchbay api"),
-		nats.RetryOnFailedConnect(true),
-		nats.MaxReconnects(-1),
-		nats.IgnoreAuthErrorAbort(), // credentials may be put right while we run
-		nats.ReconnectBufSize(-1),
-		// Sooner than a worker does: the replies that it kept find us listening.
-		nats.ReconnectWait(50*time.Millisecond),
-		nats.ReconnectJitter(0, 0),
-		nats.PingInterval(10*time.Second),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil { // nil when we close it
-				log.Warn("broker connection lost", "error", err)
-			}
-		}),
-		nats.ConnectHandler(func(nc *nats.Conn) { log.Info("broker connected", "address", nc.ConnectedAddr()) }),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("broker connected", "address", nc.ConnectedAddr()) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Error("broker reports", "error", err) }),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("PATCHBAY_NATS_URL: %w", err)
-	}
-	if !nc.IsConnected() {
-		log.Warn("broker cannot be reached yet; trying again until it can", "error", nc.LastError())
-	}
-	return nc, nil
 }

@@ -1,0 +1,98 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"patchbay.dev/shared/wire"
+)
+
+// checkTimeout is how long the broker, or a worker, may take to answer a check.
+const checkTimeout = 2 * time.Second
+
+// ErrRefused: the broker refuses what the api needs.
+var ErrRefused = errors.New("the broker refuses the api what it needs")
+
+// Check returns an error that is [ErrRefused] and names the subject if the broker
+// refuses what the api needs to run connectors of these types: without it, a
+// missing permission would look like silence. It runs nothing. Other errors say
+// that the broker could not be asked.
+func (d *Dispatcher) Check(types []string) error {
+	for _, typeID := range types {
+		cancel, err := wire.CancelSubject(typeID)
+		if err != nil {
+			return err
+		}
+		run, err := wire.Subject(typeID)
+		if err != nil {
+			return err
+		}
+		reseal, err := wire.ResealSubject(typeID)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.nc.Publish(cancel, nil), d.probe(run, d.nobody()), d.probe(reseal, d.nobody())); err != nil {
+			return fmt.Errorf("ask the broker: %w", err)
+		}
+	}
+	// The broker answers in order: its refusals have come when the flush is over.
+	if err := d.nc.FlushTimeout(checkTimeout); err != nil {
+		return fmt.Errorf("ask the broker: %w", err)
+	}
+	if err := d.nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+		return fmt.Errorf("%w: %w; deploy/nats/nats.conf tells the permissions of the user \"api\"", ErrRefused, err)
+	}
+	return nil
+}
+
+// Mute returns those of the types whose worker took a probe and did not answer it
+// within two seconds: it may lack the permission to. Types without a worker are
+// not among them, nor is any once ctx has ended.
+func (d *Dispatcher) Mute(ctx context.Context, types []string) (mute []string) {
+	ctx, stop := context.WithTimeout(ctx, checkTimeout)
+	defer stop()
+	calls := make([]*call, len(types))
+	for i, typeID := range types {
+		subject, err := wire.Subject(typeID)
+		if err != nil {
+			continue
+		}
+		id, c := d.open()
+		defer d.close(id)
+		if d.probe(subject, d.reply(id)) == nil {
+			calls[i] = c
+		}
+	}
+	for i, c := range calls {
+		if c == nil {
+			continue
+		}
+		select {
+		case <-c.answers:
+		case <-ctx.Done():
+			if len(c.answers) == 0 {
+				mute = append(mute, types[i])
+			}
+		}
+	}
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil
+	}
+	return mute
+}
+
+// nobody returns a reply subject on which nobody waits: another one each time, or
+// a second answer would be refused.
+func (d *Dispatcher) nobody() string {
+	id, _ := d.open()
+	d.close(id)
+	return d.reply(id)
+}
+
+func (d *Dispatcher) probe(subject, reply string) error {
+	return d.nc.PublishMsg(&nats.Msg{Subject: subject, Reply: reply, Header: nats.Header{wire.SignalHeader: {wire.Probe}}})
+}

@@ -1,0 +1,180 @@
+package nats_test
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"patchbay.dev/shared/wire"
+)
+
+// refusal returns what the broker said against what do did, nil if nothing.
+func refusal(t *testing.T, nc *nats.Conn, do func()) error {
+	t.Helper()
+	before := nc.LastError()
+	do()
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	err := nc.LastError()
+	if err == before || !errors.Is(err, nats.ErrPermissionViolation) {
+		return nil
+	}
+	return err
+}
+
+// subscriptions are what a user may or may not listen to: "subject" or
+// "subject queue".
+func checkSubscriptions(t *testing.T, b *broker, user string, may bool, subscriptions ...string) {
+	t.Helper()
+	nc := b.connect(t, user)
+	for _, s := range subscriptions {
+		subject, queue, _ := strings.Cut(s, " ")
+		err := refusal(t, nc, func() {
+			if _, err := nc.QueueSubscribeSync(subject, queue); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if (err == nil) != may {
+			t.Errorf("%s subscribes to %q: %v, want it allowed: %t", user, s, err, may)
+		}
+	}
+}
+
+func checkPublications(t *testing.T, b *broker, user string, may bool, subjects ...string) {
+	t.Helper()
+	nc := b.connect(t, user)
+	for _, subject := range subjects {
+		err := refusal(t, nc, func() {
+			if err := nc.Publish(subject, nil); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if (err == nil) != may {
+			t.Errorf("%s publishes to %q: %v, want it allowed: %t", user, subject, err, may)
+		}
+	}
+}
+
+func TestUsersMayWhatTheirWorkNeedsAndNoMore(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	const inbox = "_INBOX_api.any.1"
+
+	checkSubscriptions(t, b, "api", true, "_INBOX_api.any.*", "patchbay.v1.running._INBOX_api.any.*")
+	checkPublications(t, b, "api", true, "patchbay.v1.execute.jira", "patchbay.v1.cancel.jira", "patchbay.v1.reseal.jira")
+	checkSubscriptions(t, b, "api", false,
+		"patchbay.v1.execute.jira", "patchbay.v1.execute.jira workers", "patchbay.v1.execute.*", "patchbay.v1.cancel.jira",
+		"patchbay.v1.reseal.jira workers", "patchbay.v1.>", ">", "_INBOX.any.*", "$SYS.>", "$JS.>")
+	checkPublications(t, b, "api", false,
+		"patchbay.v1.execute.a.b", "patchbay.v1.execute", inbox, "patchbay.v1.running."+inbox, "other", "$JS.API.INFO", "$SYS.REQ.SERVER.PING")
+
+	checkSubscriptions(t, b, "worker-jira", true,
+		"patchbay.v1.execute.jira workers", "patchbay.v1.reseal.jira workers", "patchbay.v1.cancel.jira")
+	checkPublications(t, b, "worker-jira", true, "patchbay.v1.running."+inbox)
+	for _, user := range []string{"worker-jira", "worker"} {
+		checkSubscriptions(t, b, user, false,
+			// Requests without the queue group, or with another one, would be read along.
+			"patchbay.v1.execute.jira", "patchbay.v1.execute.jira others", "patchbay.v1.reseal.jira", "patchbay.v1.reseal.jira others",
+			"patchbay.v1.execute.*", "patchbay.v1.execute.>", "patchbay.v1.>", "patchbay.v1.> workers", ">", "> workers",
+			"patchbay.v1.running."+inbox, "patchbay.v1.running.>",
+			"_INBOX_api.>", "_INBOX_api.> workers", inbox, "_INBOX.any", "_INBOX.>", "$SYS.>", "$JS.>", "$JS.API.> workers")
+		checkPublications(t, b, user, false,
+			"patchbay.v1.execute.jira", "patchbay.v1.cancel.jira", "patchbay.v1.reseal.jira", "patchbay.v1.execute.index",
+			inbox, "_INBOX.any", "patchbay.v1.running._INBOX.any", "other",
+			"$JS.API.INFO", "$JS.API.STREAM.CREATE.any", "$SYS.REQ.SERVER.PING")
+	}
+	checkSubscriptions(t, b, "worker-jira", false,
+		"patchbay.v1.execute.index", "patchbay.v1.execute.index workers", "patchbay.v1.execute.* workers", "patchbay.v1.execute.> workers",
+		"patchbay.v1.reseal.index workers", "patchbay.v1.reseal.* workers", "patchbay.v1.cancel.index", "patchbay.v1.cancel.*")
+	checkSubscriptions(t, b, "worker", true,
+		"patchbay.v1.execute.index workers", "patchbay.v1.execute.jira workers", "patchbay.v1.reseal.jira workers", "patchbay.v1.cancel.jira")
+}
+
+func TestWorkerAnswersOnceAndOnlyWhoAsked(t *testing.T) {
+	t.Parallel()
+	b := start(t)
+	api, worker := b.connect(t, "api"), b.connect(t, "worker-jira")
+	requests, err := worker.QueueSubscribeSync("patchbay.v1.execute.jira", wire.QueueGroup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := worker.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	inbox := api.NewInbox()
+	answers, err := api.SubscribeSync(inbox + ".*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := api.PublishRequest("patchbay.v1.execute.jira", inbox+".1", nil); err != nil {
+		t.Fatal(err)
+	}
+	request, err := requests.NextMsg(patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := func(subject string) error {
+		return refusal(t, worker, func() {
+			if err := worker.Publish(subject, []byte(subject)); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if err := answer(inbox + ".2"); err == nil {
+		t.Error("an answer to nobody's request was taken")
+	}
+	if err := answer(request.Reply); err != nil {
+		t.Errorf("answer: %v", err)
+	}
+	if err := answer(request.Reply); err == nil {
+		t.Error("a second answer was taken")
+	}
+	if msg, err := answers.NextMsg(patience); err != nil || msg.Subject != inbox+".1" {
+		t.Errorf("the api heard %v, %v", msg, err)
+	}
+	if err := api.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, _ := answers.Pending(); n > 0 {
+		t.Errorf("the api heard %d more answers", n)
+	}
+}
+
+func TestStrangersAreRefused(t *testing.T) {
+	t.Parallel()
+	b, other := start(t), start(t) // whose keys are others
+	if nc, err := nats.Connect(b.ClientURL()); !errors.Is(err, nats.ErrAuthorization) {
+		t.Errorf("without a key: %v, %v, want %v", nc, err, nats.ErrAuthorization)
+	}
+	if nc, err := nats.Connect(b.ClientURL(), nats.UserInfo("api", "")); !errors.Is(err, nats.ErrAuthorization) {
+		t.Errorf("with a name: %v, %v, want %v", nc, err, nats.ErrAuthorization)
+	}
+	key, err := nats.NkeyOptionFromSeed(other.keys + "/api/api.nk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if nc, err := nats.Connect(b.ClientURL(), key); !errors.Is(err, nats.ErrAuthorization) {
+		t.Errorf("with a key of others: %v, %v, want %v", nc, err, nats.ErrAuthorization)
+	}
+}
+
+// A type without a user of its own could be served only by workers of all types.
+func TestEveryTypeHasAUser(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("nats.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, typeID := range allTypes() {
+		name := strings.TrimPrefix(typeID, ".")
+		for _, want := range []string{"nkey: $worker-" + name + ",", "execute." + name + " workers", "reseal." + name + " workers", "cancel." + name + `"`} {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("nats.conf lacks %q for the type %s", want, typeID)
+			}
+		}
+	}
+}
