@@ -107,6 +107,7 @@ func (a *auditor) write(c echo.Context, e event, outcome string, err error) {
 		p := problemOf(err, c)
 		attrs = append(attrs, slog.Group("error", "code", http.StatusText(p.status), "message", shorten(p.message)))
 	}
+	//nolint:sloglint // the message is the event
 	a.log.LogAttrs(context.Background(), slog.LevelInfo, strings.ReplaceAll(e.action, "_", " ")+": "+outcome, attrs...)
 }
 

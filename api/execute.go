@@ -76,6 +76,7 @@ func (s *server) record(r *wire.Request, reply wire.Reply, err error) {
 	case reply.Outcome() == wire.Unknown:
 		level, message, detail = slog.LevelWarn, "execution has an unknown outcome", reply.Failure.ServiceMessage
 	}
+	//nolint:sloglint // message is one of the constants above
 	s.log.LogAttrs(context.Background(), level, message, slog.String("execution", r.ExecutionID), slog.String("space", r.Space),
 		slog.String("connector", r.Connector.ID), slog.String("type", r.Connector.Type), slog.String("detail", detail))
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -80,7 +81,7 @@ func TestSlowHeaderIsCutOff(t *testing.T) {
 }
 
 func isTimeout(err error) bool {
-	e, ok := err.(net.Error)
+	e, ok := errors.AsType[net.Error](err)
 	return ok && e.Timeout()
 }
 
@@ -191,7 +192,8 @@ func TestHeaderMayBeAsLongAsAllowed(t *testing.T) {
 	} {
 		const begin, end = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Long: ", "\r\n\r\n"
 		conn := r.dial(t)
-		go io.WriteString(conn, begin+strings.Repeat("x", test.bytes-len(begin)-len(end))+end) // it may be refused half-way
+		request := begin + strings.Repeat("x", test.bytes-len(begin)-len(end)) + end
+		go func() { _, _ = io.WriteString(conn, request) }() // it may be refused half-way
 		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
 			t.Errorf("%d bytes: %v", test.bytes, err)

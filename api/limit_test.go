@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func TestRequestsOfOneKeyAreLimited(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p, ok := u.request(now).(*problem)
+	p, ok := errors.AsType[*problem](u.request(now))
 	if !ok || p.status != http.StatusTooManyRequests || p.retryAfter != time.Second || p.message != "This API key may send 3 requests per second." {
 		t.Errorf("refusal %+v", p)
 	}

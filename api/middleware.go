@@ -21,7 +21,7 @@ func (s *server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
 			if v := recover(); v != nil {
-				if v == http.ErrAbortHandler {
+				if v == http.ErrAbortHandler { //nolint:errorlint // what is panicked with is never wrapped
 					panic(v)
 				}
 				err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())

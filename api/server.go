@@ -127,7 +127,7 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (e
 	}
 	defer stopWatching()
 
-	listener, err := net.Listen("tcp", config.Addr)
+	listener, err := net.Listen("tcp", config.Addr) //nolint:noctx // there is nothing to wait for
 	if err != nil {
 		return fmt.Errorf("PATCHBAY_HTTP_ADDR: %w", err)
 	}

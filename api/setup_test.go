@@ -143,7 +143,7 @@ func either[T comparable](value, fallback T) T {
 	return value
 }
 
-func startBroker(t *testing.T, maxPayload int32) *natsserver.Server {
+func startBroker(t testing.TB, maxPayload int32) *natsserver.Server {
 	t.Helper()
 	broker, err := natsserver.NewServer(&natsserver.Options{
 		DontListen: true, NoSigs: true, NoLog: true, MaxPayload: either(maxPayload, 1<<20),
@@ -162,7 +162,7 @@ func startBroker(t *testing.T, maxPayload int32) *natsserver.Server {
 	return broker
 }
 
-func connect(t *testing.T, broker *natsserver.Server) *nats.Conn {
+func connect(t testing.TB, broker *natsserver.Server) *nats.Conn {
 	t.Helper()
 	nc, err := nats.Connect("", nats.InProcessServer(broker), nats.ReconnectBufSize(-1))
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,7 +15,7 @@ import (
 // checkTimeout is how long the broker, or a worker, may take to answer a check.
 const checkTimeout = 2 * time.Second
 
-// ErrRefused: the broker refuses what the api needs.
+// ErrRefused says that the broker refuses what the api needs.
 var ErrRefused = errors.New("the broker refuses the api what it needs")
 
 // Check returns an error that is [ErrRefused] and names the subject if the broker
@@ -55,8 +56,8 @@ func (d *Dispatcher) Check(types []string) error {
 func (d *Dispatcher) Mute(ctx context.Context, types []string) (mute []string) {
 	ctx, stop := context.WithTimeout(ctx, checkTimeout)
 	defer stop()
-	calls := make([]*call, len(types))
-	for i, typeID := range types {
+	calls := make(map[string]*call)
+	for _, typeID := range types {
 		subject, err := wire.Subject(typeID)
 		if err != nil {
 			continue
@@ -64,24 +65,22 @@ func (d *Dispatcher) Mute(ctx context.Context, types []string) (mute []string) {
 		id, c := d.open()
 		defer d.close(id)
 		if d.probe(subject, d.reply(id)) == nil {
-			calls[i] = c
+			calls[typeID] = c
 		}
 	}
-	for i, c := range calls {
-		if c == nil {
-			continue
-		}
+	for typeID, c := range calls {
 		select {
 		case <-c.answers:
 		case <-ctx.Done():
 			if len(c.answers) == 0 {
-				mute = append(mute, types[i])
+				mute = append(mute, typeID)
 			}
 		}
 	}
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return nil
 	}
+	slices.Sort(mute)
 	return mute
 }
 

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 
@@ -148,11 +149,20 @@ func (d *Dispatcher) Ask(ctx context.Context, req *wire.Request, header nats.Hea
 	if err != nil {
 		return wire.Reply{}, err
 	}
+	return replyOf(msg.Data), nil
+}
+
+// replyOf reads a worker's answer.
+func replyOf(data []byte) wire.Reply {
 	var reply wire.Reply
-	if err := json.Unmarshal(msg.Data, &reply); err != nil {
-		return unknown("the worker's answer could not be read: " + err.Error()), nil
+	err := json.Unmarshal(data, &reply)
+	if err == nil && !utf8.Valid(data) { // its raw parts are passed on as they are
+		err = errors.New("not valid UTF-8")
 	}
-	return reply, nil
+	if err != nil {
+		return unknown("the worker's answer could not be read: " + err.Error())
+	}
+	return reply
 }
 
 // question is what one worker is asked.

@@ -84,7 +84,7 @@ func TestReadsAreNeverStale(t *testing.T) {
 					}
 				})
 			}
-			for i := range len(histories) {
+			for i := range histories {
 				readers.Go(func() {
 					for n := i; ; n++ {
 						select {

@@ -212,7 +212,7 @@ func TestPathsMayHaveOddCharacters(t *testing.T) {
 	}
 }
 
-func TestPathMayBeRelative(t *testing.T) {
+func TestPathMayBeRelative(t *testing.T) { //nolint:paralleltest // it changes the directory
 	t.Chdir(t.TempDir())
 	s := open(t, "./data?x")
 	s.mustCreate(t, example("a"))

@@ -19,7 +19,7 @@ func TestReadOnlyDirectoryIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() { os.Chmod(dir, 0o755) })
+	t.Cleanup(func() { _ = os.Chmod(dir, 0o755) })
 	opened := make(chan error)
 	go func() { opened <- openAsNobody(t, dir) }()
 	if err := <-opened; !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), dir) {
@@ -33,7 +33,7 @@ func openAsNobody(t *testing.T, dir string) error {
 	if os.Getuid() == 0 {
 		runtime.LockOSThread()
 		const nobody = 65534
-		syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0)
+		_, _, _ = syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0)
 	}
 	s, err := Open(t.Context(), dir, Options{})
 	if err == nil {

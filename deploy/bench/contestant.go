@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -196,7 +197,7 @@ func usage(pid int) (cpu time.Duration, resident int64, err error) {
 	// After the name, which may hold anything and ends with the last bracket,
 	// come the fields from the third on; proc(5): 14 and 15 are user and system
 	// time in ticks of 10 ms, 24 is resident pages.
-	fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	if len(fields) < 22 {
 		return 0, 0, fmt.Errorf("/proc/%d/stat: too few fields", pid)
 	}

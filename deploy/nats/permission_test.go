@@ -20,6 +20,7 @@ func refusal(t *testing.T, nc *nats.Conn, do func()) error {
 		t.Fatal(err)
 	}
 	err := nc.LastError()
+	//nolint:errorlint // the very same one, not one like it
 	if err == before || !errors.Is(err, nats.ErrPermissionViolation) {
 		return nil
 	}

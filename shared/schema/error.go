@@ -36,7 +36,7 @@ func (e *Error) in(namespace []string, level int) string {
 func (e *Error) under(key string) *Error {
 	e.Path = append([]string{key}, e.Path...)
 	for _, a := range e.Alternatives {
-		a.under(key)
+		_ = a.under(key) // in place
 	}
 	return e
 }

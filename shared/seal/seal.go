@@ -59,7 +59,7 @@ func (b Binding) Bytes() []byte {
 	config := sha256.Sum256(b.Config)
 	data := make([]byte, 0, 3*4+len(b.Space)+len(b.ConnectorID)+len(b.Type)+len(config))
 	for _, part := range []string{b.Space, b.ConnectorID, b.Type} {
-		data = binary.BigEndian.AppendUint32(data, uint32(len(part)))
+		data = binary.BigEndian.AppendUint32(data, uint32(len(part))) //nolint:gosec // G115: an id of 4 GiB reaches nobody
 		data = append(data, part...)
 	}
 	return append(data, config[:]...)

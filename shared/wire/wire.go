@@ -121,7 +121,11 @@ func (m *Millis) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &n); err != nil {
 		return err
 	}
-	*m = Millis(time.Duration(n) * time.Millisecond)
+	d := time.Duration(n) * time.Millisecond
+	if d.Milliseconds() != n {
+		return fmt.Errorf("%d milliseconds are more than a duration can be", n)
+	}
+	*m = Millis(d)
 	return nil
 }
 

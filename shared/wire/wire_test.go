@@ -102,7 +102,7 @@ func TestMillisReadsWholeNumbersOnly(t *testing.T) {
 			t.Errorf("Millis of %s = %v, %v, want %v", data, time.Duration(got), err, want)
 		}
 	}
-	for _, data := range []string{`1.5`, `1e3`, `"1"`, `"1s"`, `true`, `{}`, `9223372036854775808`} {
+	for _, data := range []string{`1.5`, `1e3`, `"1"`, `"1s"`, `true`, `{}`, `9223372036854775808`, `9223372036855`, `-9223372036855`} {
 		var got wire.Millis
 		if err := json.Unmarshal([]byte(data), &got); err == nil {
 			t.Errorf("Millis of %s = %v, want an error", data, time.Duration(got))

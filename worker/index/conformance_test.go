@@ -15,7 +15,7 @@ import (
 	"patchbay.dev/worker/pool/pooltest"
 )
 
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { //nolint:paralleltest // the suite counts goroutines
 	const user, password = "patchbay", "pass/word é"
 	cluster := elastictest.StartWith(elastictest.Options{Username: user, Password: password})
 	t.Cleanup(cluster.Close)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
+	"patchbay.dev/shared/schema"
 	"patchbay.dev/shared/wire"
 	"patchbay.dev/worker/outbound"
 )
@@ -146,20 +147,30 @@ func errorText(body []byte) string {
 	var answer struct {
 		Error cause `json:"error"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil || answer.Error.Type == "" {
+	if err := decode(body, &answer); err != nil || answer.Error.Type == "" {
 		return strings.TrimSpace(string(body))
 	}
-	text := answer.Error.Type
+	var text strings.Builder
+	text.WriteString(answer.Error.Type)
 	if by := answer.Error.CausedBy; by != nil {
-		text += "\n\tCaused by:\n\t\t" + by.Type + ": " + by.Reason
+		text.WriteString("\n\tCaused by:\n\t\t" + by.Type + ": " + by.Reason)
 	}
 	if len(answer.Error.Root) > 0 {
-		text += "\n\tRoot causes:"
+		text.WriteString("\n\tRoot causes:")
 		for _, root := range answer.Error.Root {
-			text += "\n\t\t" + root.Type + ": " + root.Reason
+			text.WriteString("\n\t\t" + root.Type + ": " + root.Reason)
 		}
 	}
-	return text
+	return text.String()
+}
+
+// decode decodes an answer of which the nesting is bounded: each level of causes
+// is read once more for every level above it.
+func decode(answer []byte, into any) error {
+	if err := schema.Check(answer, schema.MaxDepth); err != nil {
+		return err
+	}
+	return json.Unmarshal(answer, into)
 }
 
 // bulkAnswer is the part of a _bulk answer that tells how each document fared.
@@ -183,7 +194,7 @@ func (i item) rejected() bool {
 // documents was written. It goes by status: an error may come without a reason.
 func checkItems(answer []byte, n int) error {
 	var bulk bulkAnswer
-	if err := json.Unmarshal(answer, &bulk); err != nil {
+	if err := decode(answer, &bulk); err != nil {
 		return unknown("the cluster's answer is not that of a _bulk request: " + err.Error())
 	}
 	return bulk.check(n)

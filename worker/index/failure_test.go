@@ -79,7 +79,7 @@ func TestOutcomes(t *testing.T) {
 		{"large-late", `{}`, &wire.Failure{ServiceMessage: unknownPrefix +
 			"the cluster's answer is larger than 1048576 bytes (PATCHBAY_MAX_RESPONSE)", Retry: wire.RetryNever(), Unknown: true}, 1},
 		{"html", `{}`, &wire.Failure{ServiceMessage: unknownPrefix +
-			"the cluster's answer is not that of a _bulk request: invalid character '<' looking for beginning of value",
+			"the cluster's answer is not that of a _bulk request: invalid character '<' looking for beginning of value (byte 1)",
 			Retry: wire.RetryNever(), Unknown: true}, 0},
 		{"not-elastic", `{}`, &wire.Failure{ServiceMessage: unknownPrefix +
 			"the client noticed that the server is not Elasticsearch and we do not support this unknown product",
@@ -154,9 +154,12 @@ func TestOddItems(t *testing.T) {
 		{`{}`, notBulk("")},
 		{`null`, notBulk("")},
 		{`{"errors":null,"items":[` + ok + `,` + ok + `]}`, notBulk("")},
-		{``, notBulk(": unexpected end of JSON input")},
-		{`{"errors":false,"items":[` + ok + `,` + ok + `]`, notBulk(": unexpected end of JSON input")},
-		{`{"errors":false,"items":[` + ok + `,` + ok + `]}{}`, notBulk(": invalid character '{' after top-level value")},
+		{``, notBulk(": unexpected end of JSON input (byte 0)")},
+		{`{"errors":false,"items":[` + ok + `,` + ok + `]`, notBulk(": unexpected end of JSON input (byte 77)")},
+		{`{"errors":false,"items":[` + ok + `,` + ok + `]}{}`, notBulk(": invalid character '{' after top-level value (byte 79)")},
+		{`{"errors":false,"items":[` + ok + `,{"create":{"status":201,"error":` + strings.Repeat(`{"caused_by":`, 60) + `{}` + strings.Repeat(`}`, 60) + `}}]}`,
+			notBulk(": nested deeper than 64 levels (byte 863)")},
+		{`{"errors":false,"items":[` + ok + `,{"create":{"status":201,"_id":"` + "\xff" + `"}}]}`, notBulk(": not valid UTF-8")},
 		{`[]`, notBulk(": json: cannot unmarshal array into Go value of type index.bulkAnswer")},
 
 		// An error in another shape is still its reason.

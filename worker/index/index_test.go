@@ -85,7 +85,7 @@ func failure(t *testing.T, err error) *wire.Failure {
 	return f
 }
 
-var comparable = cmp.AllowUnexported(wire.Retry{})
+var comparable = cmp.AllowUnexported(wire.Retry{}) //nolint:predeclared // nothing here is generic
 
 func lines(documents [][]byte) []string {
 	var s []string

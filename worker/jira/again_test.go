@@ -156,7 +156,7 @@ func TestLostCreateIsNotRepeatedAtOnce(t *testing.T) {
 	jira.SetNow(b.executor, func() time.Time { return now })
 	j := given(b.job(t, push(`{"summary":"fault-reset","issueType":"10004"}`, `null`)))
 	j.Config.APIURL = blind(t, b).URL
-	b.run(t, j)
+	_, _ = b.run(t, j)
 	j.Params = b.job(t, push(`{"summary":"s","issueType":"10004"}`, `null`)).Params
 
 	now = now.Add(29 * time.Second)

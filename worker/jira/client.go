@@ -65,7 +65,7 @@ func (s *session) do(ctx context.Context, r request) error {
 	return nil
 }
 
-var errNotJSON = errors.New("Response is not a valid JSON") //nolint:staticcheck // Kibana's text
+var errNotJSON = errors.New("Response is not a valid JSON")
 
 // read checks a good answer as Kibana does, in its words, and decodes it.
 func read(r request, response *http.Response, body []byte) error {
@@ -80,7 +80,7 @@ func read(r request, response *http.Response, body []byte) error {
 		contentType = "undefined"
 	}
 	if !strings.Contains(contentType, "application/json") {
-		return fmt.Errorf("Unsupported content type: %s in %s %s. Supported content types: application/json", //nolint:staticcheck // Kibana's text
+		return fmt.Errorf("Unsupported content type: %s in %s %s. Supported content types: application/json",
 			contentType, response.Request.Method, response.Request.URL)
 	}
 	if schema.Check(body, schema.MaxDepth) != nil {
@@ -102,13 +102,13 @@ func read(r request, response *http.Response, body []byte) error {
 		return nil
 	}
 	if err := json.Unmarshal(body, r.into); err != nil {
-		return fmt.Errorf("Response is not what was expected: %w", err) //nolint:staticcheck // in line with Kibana's texts
+		return fmt.Errorf("Response is not what was expected: %w", err)
 	}
 	return nil
 }
 
 func missing(names []string) error {
-	return errors.New("Response is missing at least one of the expected fields: " + strings.Join(names, ",")) //nolint:staticcheck // Kibana's text
+	return errors.New("Response is missing at least one of the expected fields: " + strings.Join(names, ","))
 }
 
 // maxRead is how much one execution may read of a list of many pages, in bytes.

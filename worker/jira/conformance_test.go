@@ -15,7 +15,7 @@ import (
 	"patchbay.dev/worker/pool/pooltest"
 )
 
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { //nolint:paralleltest // the suite counts goroutines
 	const password = "pass/word é"
 	server := jiratest.StartWith(jiratest.Options{Email: email, Token: password})
 	t.Cleanup(server.Close)
@@ -38,7 +38,7 @@ func TestConformance(t *testing.T) {
 	}
 	hanging, flooding := create("fault-silent"), create("fault-large")
 	e := pooltest.Executor{
-		New: func(t *testing.T, _ *slog.Logger) (pool.Handler, func()) {
+		New: func(*testing.T, *slog.Logger) (pool.Handler, func()) {
 			layer := outbound.New(outbound.Policy{
 				Hosts:       connector.AllHosts(),
 				CIDRs:       []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},

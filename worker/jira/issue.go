@@ -153,7 +153,7 @@ func date(raw json.RawMessage) (string, error) {
 }
 
 // errInvalidTime is JavaScript's text.
-var errInvalidTime = errors.New("Invalid time value") //nolint:staticcheck // Kibana's text
+var errInvalidTime = errors.New("Invalid time value")
 
 // browse returns the address of an issue for people.
 func (s *session) browse(key string) string { return s.apiURL + "/browse/" + url.PathEscape(key) }

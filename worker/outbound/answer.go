@@ -30,7 +30,7 @@ const maxRetryAfter = 24 * time.Hour
 // Anything else is advice to try again at no certain time.
 func RetryAfter(value string, now time.Time) wire.Retry {
 	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
-		return wire.RetryAt(now.Add(min(time.Duration(seconds), maxRetryAfter/time.Second) * time.Second))
+		return wire.RetryAt(now.Add(min(time.Duration(seconds), maxRetryAfter/time.Second) * time.Second)) //nolint:durationcheck // a count of seconds
 	}
 	if date, err := http.ParseTime(value); err == nil && date.After(now) {
 		return wire.RetryAt(now.Add(min(date.Sub(now), maxRetryAfter)))

@@ -44,7 +44,7 @@ func TestGuardBlocksByDefault(t *testing.T) {
 			64:ff9b:1:a9fe:a9:fe00:: 64:ff9b:1:a9:fe:a9fe:: 64:ff9b:1:0:a9:fea9:fe00:: 2002:a9fe:a9fe::1 2001::5601:5601 ::169.254.169.254`,
 	}
 	for want, addresses := range tests {
-		for _, address := range strings.Fields(addresses) {
+		for address := range strings.FieldsSeq(addresses) {
 			if got := verdict(t, g, address); got != want {
 				t.Errorf("%s is %q, want %q", address, got, want)
 			}

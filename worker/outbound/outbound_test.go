@@ -123,8 +123,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 }
 
-// Not parallel: it looks at the goroutines of the process.
-func TestCloseEndsIdleConnections(t *testing.T) {
+func TestCloseEndsIdleConnections(t *testing.T) { //nolint:paralleltest // it looks at the goroutines of the process
 	var opened atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	server.Config.ConnState = countNew(&opened)

@@ -43,7 +43,7 @@ type Pool struct {
 	connected chan nats.Status
 	watching  sync.WaitGroup
 
-	ctx  context.Context // ends when running executions must end
+	ctx  context.Context //nolint:containedctx // ends when running executions must end
 	stop context.CancelCauseFunc
 	busy atomic.Int64
 	jobs sync.WaitGroup

@@ -248,7 +248,7 @@ func TestJobEndsAtItsDeadline(t *testing.T) {
 func TestAbandonedJobEnds(t *testing.T) {
 	t.Parallel()
 	started := make(chan struct{})
-	b := setup(t, pool.Options{Slots: 2}, func(ctx context.Context, j job) (json.RawMessage, error) {
+	b := setup(t, pool.Options{Slots: 2}, func(ctx context.Context, _ job) (json.RawMessage, error) {
 		started <- struct{}{}
 		<-ctx.Done()
 		return nil, context.Cause(ctx)

@@ -25,6 +25,7 @@ func New(log *slog.Logger) *Executor {
 // params, and returns no data.
 func (e *Executor) Execute(ctx context.Context, job pool.Job[connector.None, connector.None, connector.ServerLogParams]) (json.RawMessage, error) {
 	level, _ := setting.Level(string(job.Params.Level)) // the params name no other
+	//nolint:sloglint // the message is what the connector is for
 	e.log.LogAttrs(ctx, level, "Server log: "+oneLine(job.Params.Message),
 		slog.String("space", job.Space), slog.String("connector", job.ConnectorID), slog.String("execution", job.ExecutionID))
 	return nil, nil

@@ -14,7 +14,7 @@ import (
 	"patchbay.dev/worker/serverlog"
 )
 
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { //nolint:paralleltest // the suite counts goroutines
 	pooltest.Run(t, pooltest.Executor{
 		New: func(_ *testing.T, log *slog.Logger) (pool.Handler, func()) {
 			return pool.Handle(connector.ServerLog, serverlog.New(log).Execute), func() {}

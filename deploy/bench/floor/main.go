@@ -90,7 +90,7 @@ func work(nc *nats.Conn) error {
 			if errors.Join(json.Unmarshal(msg.Data, &j), json.Unmarshal(j.Params, &params)) != nil {
 				status = "error"
 			}
-			log.Info("Server log: "+params.Message, "space", j.Space, "type", j.Type, "execution", j.ID)
+			log.Info("Server log: "+params.Message, "space", j.Space, "type", j.Type, "execution", j.ID) //nolint:sloglint // as the connector does
 			if answer, err := json.Marshal(result{Status: status}); err == nil {
 				_ = msg.Respond(answer) // without an answer the caller's time ends
 			}

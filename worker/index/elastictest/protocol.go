@@ -99,7 +99,7 @@ func checkRequest(r *http.Request, query url.Values) *breach {
 }
 
 // parse reads the lines of a body, strictly in pairs of action and document.
-func (s *Server) parse(r *http.Request, index string, body []byte) ([]operation, *breach) {
+func (s *Server) parse(index string, body []byte) ([]operation, *breach) {
 	if body[len(body)-1] != '\n' {
 		return nil, illegal(`The bulk request must be terminated by a newline [\n]`)
 	}

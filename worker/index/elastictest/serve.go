@@ -47,7 +47,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		failed(http.StatusBadRequest, "parse_exception", "request body is required").write(w)
 		return
 	}
-	operations, b := s.parse(r, index, body)
+	operations, b := s.parse(index, body)
 	if b != nil {
 		s.refuse(w, r, b)
 		return

@@ -184,7 +184,7 @@ func TestSilentFaultDoesItAndAnswersNothing(t *testing.T) {
 	r.Header.Set("Content-Type", "application/json")
 	done := make(chan error, 1)
 	go func() {
-		_, err := http.DefaultClient.Do(r) //nolint:bodyclose // there is none
+		_, err := http.DefaultClient.Do(r)
 		done <- err
 	}()
 	if err := c.Wait(t.Context(), 1); err != nil {

@@ -149,7 +149,7 @@ func (s *Server) show(i *issue) object {
 func picks(wanted []string) func(string) bool {
 	every := true
 	named := map[string]bool{}
-	for _, name := range strings.Split(strings.Join(wanted, ","), ",") {
+	for name := range strings.SplitSeq(strings.Join(wanted, ","), ",") {
 		name = strings.TrimSpace(name)
 		without, isWithout := strings.CutPrefix(name, "-")
 		named[without] = !isWithout

@@ -63,7 +63,7 @@ func parseJQL(text string) (query, error) {
 	}
 }
 
-func jqlError(text string) error { return fmt.Errorf("Error in the JQL Query: %s", text) } //nolint:staticcheck // Jira's words
+func jqlError(text string) error { return fmt.Errorf("Error in the JQL Query: %s", text) }
 
 func (p *parser) advance() (err error) {
 	p.next, err = p.token()
@@ -156,7 +156,7 @@ func (p *parser) ordering() ([]sorting, error) {
 // as a project key or a word of a title.
 var reserved = func() map[string]bool {
 	words := map[string]bool{}
-	for _, w := range strings.Fields(`abort access add after alias all alter and any as asc audit avg before begin between
+	for w := range strings.FieldsSeq(`abort access add after alias all alter and any as asc audit avg before begin between
 		boolean break by byte catch cf changed char character check checkpoint collate collation column commit connect
 		continue count create current date decimal declare decrement default defaults define delete delimiter desc
 		difference distinct divide do double drop else empty encoding end equals escape exclusive exec execute exists

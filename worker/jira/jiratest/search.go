@@ -97,7 +97,7 @@ func (c *call) searching() (searching, *answer) {
 // understand parses JQL and holds it against the fields that a connector needs.
 func (c *call) understand(text string) (query, error) {
 	if strings.TrimSpace(text) == "" {
-		return query{}, errors.New("Unbounded JQL queries are not allowed here. Please add a search restriction to your query.") //nolint:staticcheck // Jira's words
+		return query{}, errors.New("Unbounded JQL queries are not allowed here. Please add a search restriction to your query.")
 	}
 	q, err := parseJQL(text)
 	if err != nil {
@@ -107,20 +107,20 @@ func (c *call) understand(text string) (query, error) {
 	for _, clause := range q.clauses {
 		switch known, is := operators[clause.field]; {
 		case !is:
-			return query{}, fmt.Errorf("Field '%s' does not exist or you do not have permission to view it.", clause.field) //nolint:staticcheck // Jira's words
+			return query{}, fmt.Errorf("Field '%s' does not exist or you do not have permission to view it.", clause.field)
 		case known != clause.operator:
-			return query{}, fmt.Errorf("The operator '%s' is not supported by the '%s' field.", clause.operator, clause.field) //nolint:staticcheck // Jira's words
+			return query{}, fmt.Errorf("The operator '%s' is not supported by the '%s' field.", clause.operator, clause.field)
 		}
 		if clause.field != "summary" {
 			continue
 		}
 		if _, err := terms(clause.value); err != nil {
-			return query{}, fmt.Errorf("Unable to parse the text '%s' for field 'summary': %w", clause.value, err) //nolint:staticcheck // Jira's words
+			return query{}, fmt.Errorf("Unable to parse the text '%s' for field 'summary': %w", clause.value, err)
 		}
 	}
 	for _, by := range q.order {
 		if compare[by.field] == nil {
-			return query{}, fmt.Errorf("Field '%s' does not exist or you do not have permission to view it.", by.field) //nolint:staticcheck // Jira's words
+			return query{}, fmt.Errorf("Field '%s' does not exist or you do not have permission to view it.", by.field)
 		}
 	}
 	return q, nil

@@ -43,8 +43,8 @@ func post(body string) jiratest.Request {
 	}
 }
 
-func TestRequestIsHeldAgainstTheDescription(t *testing.T) {
-	c := load(t) // sets the environment, so nothing runs beside it
+func TestRequestIsHeldAgainstTheDescription(t *testing.T) { //nolint:paralleltest // load sets the environment
+	c := load(t)
 	good := post(`{"fields":{"summary":"x","description":null}}`)
 	if err := c.Request(good); err != nil {
 		t.Errorf("a good request: %v", err)
@@ -65,7 +65,7 @@ func TestRequestIsHeldAgainstTheDescription(t *testing.T) {
 	}
 }
 
-func TestAnswerIsHeldAgainstTheDescription(t *testing.T) {
+func TestAnswerIsHeldAgainstTheDescription(t *testing.T) { //nolint:paralleltest // load sets the environment
 	c := load(t)
 	asJSON := http.Header{"Content-Type": {"application/json;charset=UTF-8"}}
 	tests := []struct {
