@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -32,14 +33,23 @@ func (s *server) watchBroker(ctx context.Context) (stop func(), err error) {
 		if there {
 			s.logMute(ctx, types)
 		}
-		for range connected {
-			err := s.dispatch.Check(types)
-			s.refused.Store(errors.Is(err, dispatch.ErrRefused))
-			if s.refused.Load() {
-				s.log.Error("executions cannot be sent or answered", "error", err)
-				continue
+		again := time.NewTicker(checkAgain)
+		defer again.Stop()
+		for {
+			select {
+			case _, open := <-connected:
+				if !open {
+					return
+				}
+				s.checkBroker(types)
+				if !s.refused.Load() {
+					s.logMute(ctx, types)
+				}
+			case <-again.C: // the broker may have been told to read its configuration again
+				if s.refused.Load() && s.nc.IsConnected() {
+					s.checkBroker(types)
+				}
 			}
-			s.logMute(ctx, types)
 		}
 	})
 	return func() {
@@ -49,9 +59,29 @@ func (s *server) watchBroker(ctx context.Context) (stop func(), err error) {
 	}, nil
 }
 
+// checkAgain is how often a broker that refuses what the api needs is asked again.
+const checkAgain = 2 * time.Second
+
+func (s *server) checkBroker(types []string) {
+	before := s.refused.Load()
+	err := s.dispatch.Check(types)
+	refused := errors.Is(err, dispatch.ErrRefused)
+	s.refused.Store(refused)
+	switch {
+	case refused && !before:
+		s.log.Error("executions cannot be sent or answered", "error", err)
+	case before && !refused:
+		s.log.Info("the broker allows what the api needs again")
+		// Subscriptions that it ended come back with the connection only.
+		if err := s.nc.ForceReconnect(); err != nil {
+			s.log.Warn("broker connection could not be renewed", "error", err)
+		}
+	}
+}
+
 func (s *server) logMute(ctx context.Context, types []string) {
 	if mute := s.dispatch.Mute(ctx, types); len(mute) > 0 {
-		s.log.Error("workers do not answer: they hang, or the broker's allow_responses lets them not, see deploy/nats/nats.conf",
+		s.log.Error("workers do not answer: they hang, or the broker does not let them, see deploy/nats/nats.conf",
 			"types", mute)
 	}
 }

@@ -23,6 +23,16 @@ var ErrRefused = errors.New("the broker refuses the api what it needs")
 // missing permission would look like silence. It runs nothing. Other errors say
 // that the broker could not be asked.
 func (d *Dispatcher) Check(types []string) error {
+	var before error // what the broker refused before we were there does not count
+	if d.checked.Swap(true) {
+		before = d.nc.LastError()
+	}
+	// The inbox again: what was allowed when it was made may not be any more.
+	inbox, err := d.nc.SubscribeSync(d.inbox + "check")
+	if err != nil {
+		return fmt.Errorf("ask the broker: %w", err)
+	}
+	defer func() { _ = inbox.Unsubscribe() }()
 	for _, typeID := range types {
 		cancel, err := wire.CancelSubject(typeID)
 		if err != nil {
@@ -36,7 +46,8 @@ func (d *Dispatcher) Check(types []string) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(d.nc.Publish(cancel, nil), d.probe(run, d.nobody()), d.probe(reseal, d.nobody())); err != nil {
+		nobody := d.inbox + "nobody" // no call has this token
+		if err := errors.Join(d.nc.Publish(cancel, nil), d.probe(run, nobody), d.probe(reseal, nobody)); err != nil {
 			return fmt.Errorf("ask the broker: %w", err)
 		}
 	}
@@ -44,7 +55,7 @@ func (d *Dispatcher) Check(types []string) error {
 	if err := d.nc.FlushTimeout(checkTimeout); err != nil {
 		return fmt.Errorf("ask the broker: %w", err)
 	}
-	if err := d.nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+	if err := d.nc.LastError(); err != before && errors.Is(err, nats.ErrPermissionViolation) { //nolint:errorlint // the very same one
 		return fmt.Errorf("%w: %w; deploy/nats/nats.conf tells the permissions of the user \"api\"", ErrRefused, err)
 	}
 	return nil
@@ -62,9 +73,9 @@ func (d *Dispatcher) Mute(ctx context.Context, types []string) (mute []string) {
 		if err != nil {
 			continue
 		}
-		id, c := d.open()
-		defer d.close(id)
-		if d.probe(subject, d.reply(id)) == nil {
+		c := d.open()
+		defer d.close(c)
+		if d.probe(subject, d.inbox+c.token) == nil {
 			calls[typeID] = c
 		}
 	}
@@ -82,14 +93,6 @@ func (d *Dispatcher) Mute(ctx context.Context, types []string) (mute []string) {
 	}
 	slices.Sort(mute)
 	return mute
-}
-
-// nobody returns a reply subject on which nobody waits: another one each time, or
-// a second answer would be refused.
-func (d *Dispatcher) nobody() string {
-	id, _ := d.open()
-	d.close(id)
-	return d.reply(id)
 }
 
 func (d *Dispatcher) probe(subject, reply string) error {

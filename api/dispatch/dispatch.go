@@ -7,12 +7,13 @@ package dispatch
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"strconv"
+	mathrand "math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -61,26 +62,25 @@ const (
 type Dispatcher struct {
 	nc      *nats.Conn
 	inbox   string // prefix of reply subjects, with its last dot
-	running string // of subjects on which running jobs are heard of, likewise
-	subs    []*nats.Subscription
+	sub     *nats.Subscription
 	status  chan nats.Status
 	silence time.Duration
 	wg      sync.WaitGroup
+	checked atomic.Bool // the broker was asked what it allows
 
 	mu    sync.Mutex
 	last  uint64           // the youngest call's number
-	calls map[uint64]*call // in flight
+	calls map[string]*call // in flight, by the last part of their reply subjects
 }
 
 // call is one published request that waits for its answer.
 type call struct {
+	token  string // the last part of its reply subject: random, so that nobody can guess it
+	number uint64 // they are counted
 	// answers has room for a heartbeat and the answer after it. A nil message
 	// says that the connection broke.
 	answers chan *nats.Msg
 }
-
-// heartbeat stands for every heartbeat: they say no more than that they came.
-var heartbeat = new(nats.Msg)
 
 // New returns a Dispatcher that uses nc, which should have no reconnect buffer
 // (nats.ReconnectBufSize(-1)): what cannot be sent at once is refused at once.
@@ -91,42 +91,31 @@ func New(nc *nats.Conn) (*Dispatcher, error) {
 		inbox:   nc.NewInbox() + ".",
 		status:  nc.StatusChanged(nats.DISCONNECTED, nats.RECONNECTING, nats.CLOSED),
 		silence: silence,
-		calls:   make(map[uint64]*call),
+		calls:   make(map[string]*call),
 	}
-	d.running = wire.RunningSubject(d.inbox)
-	err := d.subscribe(d.inbox, d.receive)
+	sub, err := nc.Subscribe(d.inbox+"*", d.receive)
 	if err == nil {
-		err = d.subscribe(d.running, d.hear)
+		// What waits here is bounded by the calls in flight; the default limits would
+		// drop replies when many large ones come together.
+		err = sub.SetPendingLimits(-1, -1)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("subscribe to replies: %w", err), d.Close())
+		nc.RemoveStatusListener(d.status)
+		return nil, fmt.Errorf("subscribe to replies: %w", err)
 	}
+	d.sub = sub
 	d.wg.Go(d.watch)
 	return d, nil
-}
-
-func (d *Dispatcher) subscribe(prefix string, receive nats.MsgHandler) error {
-	sub, err := d.nc.Subscribe(prefix+"*", receive)
-	if err != nil {
-		return err
-	}
-	d.subs = append(d.subs, sub)
-	// What waits here is bounded by the calls in flight; the default limits would
-	// drop replies when many large ones come together.
-	return sub.SetPendingLimits(-1, -1)
 }
 
 // Close stops receiving. Calls in flight end at their deadlines.
 func (d *Dispatcher) Close() error {
 	d.nc.RemoveStatusListener(d.status) // closes it
 	d.wg.Wait()
-	var errs []error
-	for _, sub := range d.subs {
-		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			errs = append(errs, fmt.Errorf("unsubscribe from %s: %w", sub.Subject, err))
-		}
+	if err := d.sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		return fmt.Errorf("unsubscribe from replies: %w", err)
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 // Ask has req run by one worker and returns its reply. timeout is the time for
@@ -189,7 +178,7 @@ func (d *Dispatcher) ask(ctx context.Context, q question, timeout time.Duration)
 		}
 		// Half to all of wait: members of the queue group are picked at random,
 		// and callers who were refused together must not come back together.
-		pause := wait/2 + rand.N(wait/2)
+		pause := wait/2 + mathrand.N(wait/2)
 		if time.Until(deadline) < pause+leastTry {
 			return nil, ErrBusy
 		}
@@ -221,9 +210,9 @@ func (d *Dispatcher) try(ctx context.Context, q question, deadline time.Time) (*
 	if limit := d.nc.MaxPayload(); int64(len(body)) > limit {
 		return nil, &TooLargeError{Size: int64(len(body)), Limit: limit}
 	}
-	id, c := d.open()
-	defer d.close(id)
-	msg := &nats.Msg{Subject: q.subject, Reply: d.reply(id), Header: q.header, Data: body}
+	c := d.open()
+	defer d.close(c)
+	msg := &nats.Msg{Subject: q.subject, Reply: d.inbox + c.token, Header: q.header, Data: body}
 	switch err := d.nc.PublishMsg(msg); {
 	case err == nil:
 	case errors.Is(err, nats.ErrMaxPayload): // headers count too
@@ -248,7 +237,7 @@ func (d *Dispatcher) await(ctx context.Context, c *call, deadline time.Time) (*n
 			if msg == nil {
 				return nil, lostError("the connection to the broker broke before the worker answered")
 			}
-			if msg != heartbeat {
+			if !running(msg) {
 				return settle(msg)
 			}
 			timer.Reset(min(time.Until(deadline), d.silence))
@@ -281,51 +270,31 @@ func (d *Dispatcher) cancel(typeID, reply string) {
 	}
 }
 
-func (d *Dispatcher) open() (uint64, *call) {
-	c := &call{answers: make(chan *nats.Msg, 2)}
+func (d *Dispatcher) open() *call {
+	c := &call{token: rand.Text(), answers: make(chan *nats.Msg, 2)}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.last++
-	d.calls[d.last] = c
-	return d.last, c
+	c.number = d.last
+	d.calls[c.token] = c
+	return c
 }
 
-func (d *Dispatcher) close(id uint64) {
+func (d *Dispatcher) close(c *call) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.calls, id)
+	delete(d.calls, c.token)
 }
-
-// reply returns the subject of the answer to a call.
-func (d *Dispatcher) reply(id uint64) string { return d.inbox + strconv.FormatUint(id, 36) }
 
 // receive hands an answer to its call. All that send on answers do it under the
 // lock, and a heartbeat only where nothing waits, so that an answer always finds
 // room.
 func (d *Dispatcher) receive(msg *nats.Msg) {
-	id := number(msg.Subject[len(d.inbox):])
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if c := d.calls[id]; c != nil {
+	if c := d.calls[msg.Subject[len(d.inbox):]]; c != nil && !(running(msg) && len(c.answers) > 0) {
 		c.send(msg)
 	}
-}
-
-// hear tells a call that its job is still running. That comes on another
-// subscription than the answer and may trail it: nobody looks at it then.
-func (d *Dispatcher) hear(msg *nats.Msg) {
-	id := number(msg.Subject[len(d.running):])
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if c := d.calls[id]; c != nil && len(c.answers) == 0 {
-		c.send(heartbeat)
-	}
-}
-
-// number returns the number of a call, and one that no call has for other words.
-func number(token string) uint64 {
-	id, _ := strconv.ParseUint(token, 36, 64)
-	return id
 }
 
 func (c *call) send(msg *nats.Msg) {
@@ -353,11 +322,18 @@ func (d *Dispatcher) watch() {
 func (d *Dispatcher) fail(last uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for id, c := range d.calls {
-		if id <= last {
+	for _, c := range d.calls {
+		if c.number <= last {
 			c.send(nil)
 		}
 	}
+}
+
+// running reports whether msg says no more than that the job still runs. A signal
+// that is not known here, of a newer worker, is no answer either.
+func running(msg *nats.Msg) bool {
+	s := signal(msg)
+	return s != "" && s != wire.Busy && s != wire.Probe
 }
 
 func signal(msg *nats.Msg) string {

@@ -271,16 +271,14 @@ func TestDeadlineIsUnknown(t *testing.T) {
 func TestWorkerThatFallsSilentIsGivenUp(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.silence = 300 * time.Millisecond
+	b.silence = time.Second
 	heartbeats := make(chan struct{})
 	b.serve(t, func(msg *nats.Msg) {
 		go func() {
 			defer close(heartbeats)
 			for range 5 { // together longer than the silence that is allowed
-				if err := b.worker.Publish(wire.RunningSubject(msg.Reply), nil); err != nil {
-					t.Errorf("heartbeat: %v", err)
-				}
-				<-time.After(100 * time.Millisecond)
+				respond(t, msg, signalHeader(wire.Running), "")
+				<-time.After(250 * time.Millisecond)
 			}
 		}()
 	})

@@ -30,12 +30,11 @@ var missings = []missing{
 	{"api", `"patchbay.v1.execute.*", "p`, `"p`, `Publish to "patchbay.v1.execute.`},
 	{"api", `"patchbay.v1.cancel.*", "p`, `"p`, `Publish to "patchbay.v1.cancel.`},
 	{"api", `, "patchbay.v1.reseal.*"]`, `]`, `Publish to "patchbay.v1.reseal.`},
-	{"api", `"_INBOX_api.>", `, ``, `Subscription to "_INBOX_api.`},
-	{"api", `, "patchbay.v1.running._INBOX_api.>"]`, `]`, `Subscription to "patchbay.v1.running._INBOX_api.`},
+	{"api", `subscribe: "_INBOX_api.>"`, `subscribe: "other"`, `Subscription to "_INBOX_api.`},
 	{"worker", `"patchbay.v1.execute.* workers", `, ``, `Subscription to "patchbay.v1.execute.`},
 	{"worker", `"patchbay.v1.reseal.* workers", `, ``, `Subscription to "patchbay.v1.reseal.`},
 	{"worker", `, "patchbay.v1.cancel.*"]`, `]`, `Subscription to "patchbay.v1.cancel.`},
-	{"worker", `worker_publish: "patchbay.v1.running._INBOX_api.>"`, `worker_publish: "other"`, `Publish to "patchbay.v1.running._INBOX_api.`},
+	{"worker", `worker_publish: "_INBOX_api.*.*"`, `worker_publish: "other"`, `Publish to "_INBOX_api.`},
 }
 
 // program runs a program's Run and returns the end of it and the lines of its log.
@@ -148,13 +147,4 @@ func readyz(t *testing.T, address string) string {
 		t.Fatal(err)
 	}
 	return response.Status + string(body)
-}
-
-// Only the api can notice, since no worker knows that it was not heard.
-func TestWorkerThatMayNotAnswerIsNamedByItsType(t *testing.T) {
-	t.Parallel()
-	b := start(t, `, allow_responses: $worker_responses`, ``, `worker_responses: { max: 1, expires: "1h" }`, ``)
-	startPool(t, b.connect(t, "worker"), 1, serverLog(done))
-	_, lines := program(t, "api", b.connect(t, "api"), func(string) {})
-	waitLine(t, lines, "types=[.server-log]")
 }

@@ -2,10 +2,9 @@
 // bodies and signals of protocol version 1. Golden files freeze its bytes.
 //
 // The api publishes a [Request] to [Subject] with a reply inbox. A worker
-// answers there exactly once, so that a broker can hold it to that: with a
-// [Reply] as the body and no header, or with a header [SignalHeader] and no
-// body. That a job is still running is told on [RunningSubject]. Time is sent as
-// a duration, because the clocks of two machines differ.
+// answers there: with a [Reply] as the body and no header, or with a header
+// [SignalHeader] and no body. Time is sent as a duration, because the clocks of
+// two machines differ.
 package wire
 
 import (
@@ -27,13 +26,16 @@ const SignalHeader = "patchbay-signal"
 const (
 	// Busy says that the worker has no free slot and did not start the job.
 	Busy = "busy"
+	// Running says that the job is still running; sent by jobs that last.
+	Running = "running"
 	// Probe asks, in a message without a body to [Subject], whether a worker hears
 	// and may answer. It is answered at once and the same, and nothing is run.
 	Probe = "probe"
 )
 
-// InboxPrefix begins the reply inboxes of every api. A broker lets no worker
-// listen there.
+// InboxPrefix begins the reply inboxes of every api. A broker lets workers send
+// there and none listen: the last part of a reply subject is random, so that only
+// who holds the request can answer it, also on another connection than it came.
 const InboxPrefix = "_INBOX_api"
 
 // When a running job is heard of, counted from its start and then from signal
@@ -56,10 +58,6 @@ func Subject(typeID string) (string, error) { return subject("execute.", typeID)
 // waits for an execution any more; the body is the reply subject of its request,
 // which no other request ever has.
 func CancelSubject(typeID string) (string, error) { return subject("cancel.", typeID) }
-
-// RunningSubject returns the subject on which a job that lasts is heard of, with
-// an empty message each time; reply is the reply subject of its request.
-func RunningSubject(reply string) string { return prefix + "running." + reply }
 
 func subject(verb, typeID string) (string, error) {
 	token := strings.TrimPrefix(typeID, ".")

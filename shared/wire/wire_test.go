@@ -130,8 +130,8 @@ func TestOutcomeIsOneWord(t *testing.T) {
 // NATS headers are case-sensitive, and the signals are part of the protocol.
 func TestSignalsAreFrozen(t *testing.T) {
 	t.Parallel()
-	got := [...]string{wire.QueueGroup, wire.SignalHeader, wire.Busy, wire.Probe, wire.InboxPrefix, wire.RunningSubject("_INBOX_api.x.1")}
-	want := [...]string{"workers", "patchbay-signal", "busy", "probe", "_INBOX_api", "patchbay.v1.running._INBOX_api.x.1"}
+	got := [...]string{wire.QueueGroup, wire.SignalHeader, wire.Busy, wire.Probe, wire.Running, wire.InboxPrefix}
+	want := [...]string{"workers", "patchbay-signal", "busy", "probe", "running", "_INBOX_api"}
 	if got != want {
 		t.Errorf("signals = %v, want %v", got, want)
 	}

@@ -16,17 +16,19 @@ const checkTimeout = 2 * time.Second
 // check returns an error if the broker refuses what the pool needs: without it, a
 // missing permission would look like silence. The broker answers in order, so that
 // its refusals have come when the flush is over.
-//
-// That answers may be sent shows only when one is asked for: the api's probe does.
 func (p *Pool) check() error {
-	// Of a job that no api has.
-	if err := p.nc.Publish(wire.RunningSubject(wire.InboxPrefix+".probe"), nil); err != nil {
-		return fmt.Errorf("tell the broker that nothing is running: %w", err)
+	var before error // what was refused meanwhile is told by the connection's error handler
+	if p.checked.Swap(true) {
+		before = p.nc.LastError()
+	}
+	// To an inbox that no api has.
+	if err := p.nc.Publish(wire.InboxPrefix+".check.nobody", nil); err != nil {
+		return fmt.Errorf("ask the broker: %w", err)
 	}
 	if err := p.nc.FlushTimeout(checkTimeout); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	if err := p.nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+	if err := p.nc.LastError(); err != before && errors.Is(err, nats.ErrPermissionViolation) { //nolint:errorlint // the very same one
 		return fmt.Errorf("the broker refuses the worker what it needs for its types: %w; "+
 			"deploy/nats/nats.conf tells the permissions of the users for workers", err)
 	}

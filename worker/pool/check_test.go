@@ -21,16 +21,15 @@ func TestStartNamesWhatTheBrokerRefuses(t *testing.T) {
 		subscribe, publish []string
 		want               string // "" for a start
 	}{
-		{all, []string{"patchbay.v1.running._INBOX_api.>"}, ""},
+		{all, []string{"_INBOX_api.*.*"}, ""},
 		{all[1:], []string{">"}, `Subscription to "patchbay.v1.execute.probe" using queue "workers"`},
 		{all[:1], []string{">"}, `Subscription to "patchbay.v1.cancel.probe"`},
-		{all, []string{"other"}, `Publish to "patchbay.v1.running._INBOX_api.`},
+		{all, []string{"other"}, `Publish to "_INBOX_api.`},
 	} {
 		broker := pooltest.Broker(t)
 		if err := broker.ReloadOptions(&server.Options{DontListen: true, NoSigs: true, NoLog: true, Users: []*server.User{{
 			Username: "worker", Password: "p", Permissions: &server.Permissions{
 				Subscribe: &server.SubjectPermission{Allow: test.subscribe}, Publish: &server.SubjectPermission{Allow: test.publish},
-				Response: &server.ResponsePermission{MaxMsgs: 1},
 			}}}}); err != nil {
 			t.Fatal(err)
 		}

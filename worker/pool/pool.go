@@ -42,6 +42,7 @@ type Pool struct {
 
 	connected chan nats.Status
 	watching  sync.WaitGroup
+	checked   atomic.Bool // the broker was asked what it allows
 
 	ctx  context.Context //nolint:containedctx // ends when running executions must end
 	stop context.CancelCauseFunc
@@ -271,7 +272,7 @@ func (p *Pool) heartbeat(msg *nats.Msg) (stop func()) {
 		if stopped {
 			return
 		}
-		p.send(&nats.Msg{Subject: wire.RunningSubject(msg.Reply)})
+		p.signal(msg, wire.Running)
 		timer.Reset(wire.HeartbeatInterval)
 	}
 	mu.Lock()

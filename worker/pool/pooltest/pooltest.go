@@ -209,12 +209,16 @@ func (s *suite) send(t *testing.T, request *wire.Request) *nats.Subscription {
 func (s *suite) await(t *testing.T, sub *nats.Subscription) []byte {
 	t.Helper()
 	defer func() { _ = sub.Unsubscribe() }()
-	msg, err := sub.NextMsg(patience)
-	if err != nil {
-		t.Fatalf("no reply: %v", err)
+	for {
+		msg, err := sub.NextMsg(patience)
+		if err != nil {
+			t.Fatalf("no reply: %v", err)
+		}
+		if msg.Header.Get(wire.SignalHeader) == "" {
+			_, _ = s.replies.Write(msg.Data)
+			return msg.Data
+		}
 	}
-	_, _ = s.replies.Write(msg.Data)
-	return msg.Data
 }
 
 func (s *suite) refuses(t *testing.T, request wire.Request, prefix string, source wire.Source) {
@@ -229,20 +233,10 @@ func (s *suite) refuses(t *testing.T, request wire.Request, prefix string, sourc
 // abandon waits until the job is running for certain, which its first heartbeat
 // tells, and then goes away.
 func (s *suite) abandon(t *testing.T, request wire.Request) {
-	heartbeats, err := s.nc.SubscribeSync(wire.RunningSubject(">"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = heartbeats.Unsubscribe() }()
 	sub := s.send(t, &request)
-	for {
-		msg, err := heartbeats.NextMsg(patience)
-		if err != nil {
-			t.Fatalf("no heartbeat: %v", err)
-		}
-		if msg.Subject == wire.RunningSubject(sub.Subject) {
-			break
-		}
+	msg, err := sub.NextMsg(patience)
+	if err != nil || msg.Header.Get(wire.SignalHeader) != wire.Running {
+		t.Fatalf("first answer: %+v, %v, want the signal %s", msg, err, wire.Running)
 	}
 	subject := strings.Replace(s.subject, ".execute.", ".cancel.", 1)
 	if err := s.nc.Publish(subject, []byte(sub.Subject)); err != nil {
