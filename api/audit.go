@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -54,15 +55,41 @@ func (a *auditor) refused(c echo.Context, e event, err error) {
 	}
 }
 
-// done writes what was done, or tried. Reading is not written down.
+// follow does what act does and writes how it ended. Reading is not written down,
+// but for what turns out to be forbidden.
+func (a *auditor) follow(c echo.Context, e event, act func() error) (err error) {
+	if a == nil || e.action == "" {
+		return act()
+	}
+	ended := false
+	defer func() {
+		if !ended {
+			err = errPanic // which goes on, past us
+		}
+		a.done(c, e, err)
+	}()
+	err = act()
+	ended = true
+	return err
+}
+
+var errPanic = errors.New("it panicked")
+
 func (a *auditor) done(c echo.Context, e event, err error) {
-	if a == nil || e.action == "" || e.kind == "access" && e != toExecute.event {
+	executes := e == toExecute.event
+	if e.kind == "access" && !executes {
+		if err != nil && problemOf(err, c).status == http.StatusForbidden {
+			a.write(c, e, "failure", err)
+		}
 		return
 	}
 	outcome := "success"
-	if err != nil {
+	switch {
+	case executes && errors.Is(err, context.Canceled): // a worker may have carried it out
+		outcome = "unknown"
+	case err != nil:
 		outcome = "failure"
-	} else if e == toExecute.event {
+	case executes:
 		outcome = map[string]string{
 			string(wire.OK): "success", string(wire.Error): "failure", string(wire.Unknown): "unknown",
 		}[c.Response().Header().Get(headerOutcome)]
@@ -70,20 +97,25 @@ func (a *auditor) done(c echo.Context, e event, err error) {
 	a.write(c, e, outcome, err)
 }
 
-const objectKey = "object"
+// object is what a line of the audit log is about.
+type object struct {
+	event     event
+	space, id string
+}
 
-// about tells the audit log which object a request turned out to be about, where
-// the path does not name it.
-func about(c echo.Context, id string) { c.Set(objectKey, id) }
+const objectsKey = "objects"
+
+// about tells the audit log what a request turned out to be about, where the path
+// does not name it, or where it is about several things.
+func about(c echo.Context, objects ...object) { c.Set(objectsKey, objects) }
 
 func (a *auditor) write(c echo.Context, e event, outcome string, err error) {
-	r := c.Request()
-	category := "database"
-	if e.object == "" {
-		category = "authentication"
+	objects, _ := c.Get(objectsKey).([]object)
+	if len(objects) == 0 {
+		objects = []object{{e, space(c), param(c, "id")}}
 	}
+	r := c.Request()
 	attrs := []slog.Attr{
-		slog.Group("event", "action", e.action, "category", []string{category}, "type", []string{e.kind}, "outcome", outcome),
 		slog.Group("client", "ip", c.RealIP()),
 		slog.Group("http", slog.Group("request", "method", r.Method)),
 		slog.Group("url", "path", shorten(r.URL.Path)),
@@ -91,24 +123,41 @@ func (a *auditor) write(c echo.Context, e event, outcome string, err error) {
 	if name, id := callerOf(c).user(); id != "" {
 		attrs = append(attrs, slog.Group("user", "name", name, "id", id))
 	}
-	kibana := []any{"space_id", space(c)}
-	if e.object != "" {
-		id, _ := c.Get(objectKey).(string)
-		if id == "" {
-			id = param(c, "id")
-		}
-		kibana = append(kibana, slog.Group("saved_object", "type", e.object, "id", shorten(id)))
-	}
-	if id := c.Response().Header().Get(headerExecutionID); id != "" {
-		kibana = append(kibana, slog.Group("action", slog.Group("execution", "uuid", id)))
-	}
-	attrs = append(attrs, slog.Group("kibana", kibana...))
 	if err != nil {
 		p := problemOf(err, c)
 		attrs = append(attrs, slog.Group("error", "code", http.StatusText(p.status), "message", shorten(p.message)))
 	}
+	for _, o := range objects {
+		a.line(o, outcome, c.Response().Header().Get(headerExecutionID), attrs)
+	}
+}
+
+// command writes what was done on the command line.
+func (a *auditor) command(o object) {
+	if a != nil {
+		a.line(o, "success", "", []slog.Attr{slog.Group("user", "name", "command line")})
+	}
+}
+
+// line writes one line.
+func (a *auditor) line(o object, outcome, execution string, attrs []slog.Attr) {
+	category := "database"
+	if o.event.object == "" {
+		category = "authentication"
+	}
+	kibana := []any{"space_id", shorten(o.space)}
+	if o.event.object != "" {
+		kibana = append(kibana, slog.Group("saved_object", "type", o.event.object, "id", shorten(o.id)))
+	}
+	if execution != "" {
+		kibana = append(kibana, slog.Group("action", slog.Group("execution", "uuid", execution)))
+	}
+	attrs = append([]slog.Attr{
+		slog.Group("event", "action", o.event.action, "category", []string{category}, "type", []string{o.event.kind}, "outcome", outcome),
+		slog.Group("kibana", kibana...),
+	}, attrs...)
 	//nolint:sloglint // the message is the event
-	a.log.LogAttrs(context.Background(), slog.LevelInfo, strings.ReplaceAll(e.action, "_", " ")+": "+outcome, attrs...)
+	a.log.LogAttrs(context.Background(), slog.LevelInfo, strings.ReplaceAll(o.event.action, "_", " ")+": "+outcome, attrs...)
 }
 
 // shorten bounds what a stranger can write into the log.

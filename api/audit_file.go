@@ -19,6 +19,7 @@ type auditFile struct {
 	file   *os.File
 	looked time.Time
 	failed bool // the last line was lost, and that was said
+	torn   bool // a part of it was written
 }
 
 // auditLook is how often an audit file is looked for under its name.
@@ -60,9 +61,13 @@ func (f *auditFile) Write(line []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	err := f.follow()
+	if err == nil && f.torn { // what follows is a line of its own
+		_, err = f.file.Write([]byte{'\n'})
+	}
 	var n int
 	if err == nil {
 		n, err = f.file.Write(line)
+		f.torn = err != nil && n > 0
 	}
 	if err != nil && !f.failed {
 		f.log.Error("events are missing from the audit log", "error", err)

@@ -15,34 +15,36 @@ type need struct {
 	level access.Level
 	// refusal is the message of the 403; %s is the type in that of a create, and the
 	// space where a space is what it is about.
-	refusal string
-	event   event
+	refusal  string
+	event    event
+	optional bool // credentials are looked at where there are some
 }
 
 // What routes need, in Kibana 8.19's words.
 var (
 	toKnowNothing = need{level: access.Anyone}
+	toKnowStatus  = need{level: access.Anyone, optional: true}
 	toBeKnown     = need{level: access.Authenticated}
 
-	toGet     = need{access.Read, "Unauthorized to get actions", event{"connector_get", "access", "action"}}
-	toList    = need{access.Read, "Unauthorized to get actions", event{"connector_find", "access", "action"}}
-	toExecute = need{access.Read, "Unauthorized to execute actions", event{"connector_execute", "access", "action"}}
-	toCreate  = need{access.All, `Unauthorized to create a "%s" action`, event{"connector_create", "creation", "action"}}
-	toUpdate  = need{access.All, "Unauthorized to update actions", event{"connector_update", "change", "action"}}
-	toDelete  = need{access.All, "Unauthorized to delete actions", event{"connector_delete", "deletion", "action"}}
+	toGet     = need{level: access.Read, refusal: "Unauthorized to get actions", event: event{"connector_get", "access", "action"}}
+	toList    = need{level: access.Read, refusal: "Unauthorized to get actions", event: event{"connector_find", "access", "action"}}
+	toExecute = need{level: access.Read, refusal: "Unauthorized to execute actions", event: event{"connector_execute", "access", "action"}}
+	toCreate  = need{level: access.All, refusal: `Unauthorized to create a "%s" action`, event: event{"connector_create", "creation", "action"}}
+	toUpdate  = need{level: access.All, refusal: "Unauthorized to update actions", event: event{"connector_update", "change", "action"}}
+	toDelete  = need{level: access.All, refusal: "Unauthorized to delete actions", event: event{"connector_delete", "deletion", "action"}}
 
 	// The space of a route about spaces is the one that its path names last.
-	toListSpaces  = need{access.Authenticated, "", event{"space_find", "access", "space"}}
-	toGetSpace    = need{access.Read, "Unauthorized to get %s space", event{"space_get", "access", "space"}}
-	toCreateSpace = need{access.Admin, "Unauthorized to create spaces", event{"space_create", "creation", "space"}}
-	toUpdateSpace = need{access.Admin, "Unauthorized to update spaces", event{"space_update", "change", "space"}}
-	toDeleteSpace = need{access.Admin, "Unauthorized to delete spaces", event{"space_delete", "deletion", "space"}}
+	toListSpaces  = need{level: access.Authenticated, refusal: "", event: event{"space_find", "access", "space"}}
+	toGetSpace    = need{level: access.Read, refusal: "Unauthorized to get %s space", event: event{"space_get", "access", "space"}}
+	toCreateSpace = need{level: access.Admin, refusal: "Unauthorized to create spaces", event: event{"space_create", "creation", "space"}}
+	toUpdateSpace = need{level: access.Admin, refusal: "Unauthorized to update spaces", event: event{"space_update", "change", "space"}}
+	toDeleteSpace = need{level: access.Admin, refusal: "Unauthorized to delete spaces", event: event{"space_delete", "deletion", "space"}}
 
-	toRotate = need{access.Admin, "Unauthorized to rotate secrets", event{"secrets_rotate", "change", "secrets"}}
+	toRotate = need{level: access.Admin, refusal: "Unauthorized to rotate secrets", event: event{"secrets_rotate", "change", "secrets"}}
 
-	toCreateKey  = need{access.Admin, "Unauthorized to create API keys", event{"api_key_create", "creation", "api_key"}}
-	toListKeys   = need{access.Admin, "Unauthorized to get API keys", event{"api_key_find", "access", "api_key"}}
-	toRevokeKeys = need{access.Admin, "Unauthorized to invalidate API keys", event{"api_key_invalidate", "deletion", "api_key"}}
+	toCreateKey  = need{level: access.Admin, refusal: "Unauthorized to create API keys", event: event{"api_key_create", "creation", "api_key"}}
+	toListKeys   = need{level: access.Admin, refusal: "Unauthorized to get API keys", event: event{"api_key_find", "access", "api_key"}}
+	toRevokeKeys = need{level: access.Admin, refusal: "Unauthorized to invalidate API keys", event: event{"api_key_invalidate", "deletion", "api_key"}}
 )
 
 // handle is the one way in which a route gets a handler, and the one place that
@@ -51,14 +53,12 @@ var (
 // read returns what the request says, act does it.
 func handle[B any](s *server, n need, read func(echo.Context) (B, error), act func(echo.Context, B) error) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		var caller *holder
-		if n.level != access.Anyone {
+		if n.level != access.Anyone || n.optional && c.Request().Header.Get("Authorization") != "" {
 			done, err := s.admit(c, n)
 			if err != nil {
 				return err
 			}
 			defer done()
-			caller = callerOf(c)
 		}
 		if err := checkSpace(c); err != nil {
 			return err
@@ -67,13 +67,16 @@ func handle[B any](s *server, n need, read func(echo.Context) (B, error), act fu
 		if err != nil {
 			return err
 		}
-		if err := authorize(c, caller, n, body); err != nil {
+		if n.level != access.Anyone {
+			if err := s.readmit(c); err != nil { // a body may take its time
+				return err
+			}
+		}
+		if err := authorize(c, callerOf(c), n, body); err != nil {
 			s.audit.refused(c, n.event, err)
 			return err
 		}
-		err = act(c, body)
-		s.audit.done(c, n.event, err)
-		return err
+		return s.audit.follow(c, n.event, func() error { return act(c, body) })
 	}
 }
 
@@ -104,6 +107,20 @@ func (s *server) admit(c echo.Context, n need) (done func(), err error) {
 		return func() {}, nil
 	}
 	return caller.usage.execution()
+}
+
+// readmit looks again at who calls.
+func (s *server) readmit(c echo.Context) error {
+	before := callerOf(c)
+	caller, err := s.guard.still(c.Request(), before)
+	if err != nil {
+		s.audit.refused(c, event{"user_login", "start", ""}, err)
+		return err
+	}
+	if caller != before {
+		c.Set(callerKey, caller)
+	}
+	return nil
 }
 
 const callerKey = "caller"

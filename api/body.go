@@ -108,7 +108,9 @@ func writeJSON(c echo.Context, status int, body any) error {
 		return fmt.Errorf("encode answer: %w", err)
 	}
 	b.Truncate(b.Len() - 1) // the encoder's newline
-	return c.Blob(status, "application/json; charset=utf-8", b.Bytes())
+	// What was done stays done when the client does not take the answer.
+	_ = c.Blob(status, "application/json; charset=utf-8", b.Bytes())
+	return nil
 }
 
 // param returns a part of the path, decoded.

@@ -80,7 +80,7 @@ func (s *server) create(d dialect) func(echo.Context, createBody) error {
 		if id == "" {
 			id = uuid.NewString()
 		}
-		about(c, id)
+		about(c, object{toCreate.event, space(c), id})
 		if s.preconfigured[id] != nil {
 			return createsPreconfigured(id)
 		}

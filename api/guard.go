@@ -16,8 +16,8 @@ import (
 	"patchbay.dev/shared/wire"
 )
 
-// Of keys in memory: how long one counts as fresh, since another process may have
-// revoked it, and how often their last use is written down.
+// Of keys in memory: how old what is known of one may be, since another process may
+// have revoked it, and how often their last use is written down.
 const (
 	keyFresh     = time.Second
 	keyUsedEvery = 30 * time.Second
@@ -33,7 +33,7 @@ type guard struct {
 	// closed is set once a key was seen and stays: a door does not open by itself
 	// when the last key is revoked.
 	closed atomic.Bool
-	looked atomic.Int64 // when it was last asked whether there is a key; Unix nanoseconds
+	looked freshness // when it was last asked whether there is a key
 
 	mu         sync.RWMutex
 	holders    map[string]*holder // by key id
@@ -43,9 +43,46 @@ type guard struct {
 // holder is a key in use.
 type holder struct {
 	key   atomic.Pointer[access.Key]
-	fresh atomic.Int64 // when the key was read; Unix nanoseconds
+	fresh freshness    // when the key was read
 	used  atomic.Int64 // last use; Unix milliseconds
 	usage *keyUsage
+}
+
+// freshness bounds the age of what is known: from half of it on one caller learns
+// anew while the others go on, and at its end all wait for that.
+type freshness struct {
+	mu sync.Mutex // held by who learns
+	at atomic.Int64
+}
+
+// began is what ages are counted from: the clock on the wall may be set back.
+var began = time.Now()
+
+func (f *freshness) age() time.Duration { return time.Since(began) - time.Duration(f.at.Load()) }
+
+func (f *freshness) now() { f.at.Store(int64(time.Since(began))) }
+
+// renew calls learn if it is time to, and returns what it does.
+func (f *freshness) renew(learn func() error) error {
+	age := f.age()
+	switch {
+	case age < keyFresh/2:
+		return nil
+	case age < keyFresh && !f.mu.TryLock():
+		return nil
+	case age >= keyFresh:
+		f.mu.Lock()
+	}
+	defer f.mu.Unlock()
+	if f.age() < keyFresh/2 { // someone else has, while we waited
+		return nil
+	}
+	asked := time.Since(began) // what happens after that may not be in the answer
+	if err := learn(); err != nil {
+		return err
+	}
+	f.at.Store(int64(asked))
+	return nil
 }
 
 // errNoFirstKey stops a start that would serve everyone.
@@ -73,6 +110,7 @@ func (g *guard) start(ctx context.Context, loopback bool, missing error) error {
 		g.log.Info("there is no API key: everyone on this machine may do everything, credentials are ignored")
 	}
 	g.closed.Store(some)
+	g.looked.now()
 	return nil
 }
 
@@ -85,23 +123,21 @@ func (g *guard) open(ctx context.Context) (bool, error) {
 	if g.closed.Load() {
 		return false, nil
 	}
-	now, looked := time.Now().UnixNano(), g.looked.Load()
-	if now-looked < int64(keyFresh) || !g.looked.CompareAndSwap(looked, now) {
-		return true, nil
-	}
-	some, err := g.store.HasKeys(ctx)
-	if err != nil {
-		g.looked.Store(looked)
-		return false, err
-	}
-	if some {
-		g.close()
-	}
-	return !some, nil
+	err := g.looked.renew(func() error {
+		some, err := g.store.HasKeys(ctx)
+		if some {
+			g.close()
+		}
+		return err
+	})
+	return err == nil && !g.closed.Load(), err
 }
 
 // close has everyone need a key from now on.
 func (g *guard) close() {
+	if g.off {
+		return
+	}
 	if !g.closed.Swap(true) {
 		g.log.Info("there is an API key now: requests without one are refused")
 	}
@@ -123,7 +159,7 @@ func (g *guard) authenticate(r *http.Request) (*holder, error) {
 		return nil, unauthorized(err.Error())
 	}
 	now := time.Now()
-	h, err := g.holder(r.Context(), credential.ID, now)
+	h, err := g.holder(r.Context(), credential.ID)
 	if err != nil && !errors.Is(err, store.ErrNoKey) {
 		return nil, err
 	}
@@ -140,37 +176,51 @@ func (g *guard) authenticate(r *http.Request) (*holder, error) {
 // holder returns who holds the key id, from memory while it is fresh. An id that
 // is unknown is asked for anew each time, which costs what a read costs and
 // leaves nothing behind.
-func (g *guard) holder(ctx context.Context, id string, now time.Time) (*holder, error) {
+func (g *guard) holder(ctx context.Context, id string) (*holder, error) {
 	g.mu.RLock()
 	h, generation := g.holders[id], g.generation
 	g.mu.RUnlock()
 	if h == nil {
+		read := time.Since(began)
 		key, err := g.store.Key(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		return g.admit(key, generation, now), nil
+		return g.admit(key, generation, read), nil
 	}
-	fresh := h.fresh.Load()
-	// One of those who find it stale reads; the others do not wait for that.
-	if now.UnixNano()-fresh < int64(keyFresh) || !h.fresh.CompareAndSwap(fresh, now.UnixNano()) {
-		return h, nil
-	}
-	key, err := g.store.Key(ctx, id)
-	if err != nil {
-		h.fresh.Store(fresh) // the next one asks again
+	err := h.fresh.renew(func() error {
+		key, err := g.store.Key(ctx, id)
 		if errors.Is(err, store.ErrNoKey) {
 			g.forget(id)
 		}
+		if err == nil {
+			h.key.Store(&key)
+		}
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
-	h.key.Store(&key)
 	return h, nil
+}
+
+// still returns who calls after some time has gone by: the same, unless his key
+// was revoked or has expired, or a key is asked for by now.
+func (g *guard) still(r *http.Request, h *holder) (*holder, error) {
+	if h != nil {
+		g.mu.RLock()
+		same := g.holders[h.key.Load().ID] == h
+		g.mu.RUnlock()
+		if same && h.fresh.age() < keyFresh && !h.key.Load().Expired(time.Now()) {
+			return h, nil
+		}
+	}
+	return g.authenticate(r)
 }
 
 // admit remembers a key that was read, unless any was revoked since the
 // generation.
-func (g *guard) admit(key access.Key, generation uint64, now time.Time) *holder {
+func (g *guard) admit(key access.Key, generation uint64, read time.Duration) *holder {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if h := g.holders[key.ID]; h != nil { // of two at once, one: they share its limits
@@ -178,7 +228,7 @@ func (g *guard) admit(key access.Key, generation uint64, now time.Time) *holder 
 	}
 	h := &holder{usage: g.limits.usage()}
 	h.key.Store(&key)
-	h.fresh.Store(now.UnixNano())
+	h.fresh.at.Store(int64(read))
 	if g.generation != generation {
 		return h
 	}

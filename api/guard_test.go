@@ -23,14 +23,20 @@ func (b *bundle) keys(args ...string) (stdout, stderr string, err error) {
 	return out.String(), said.String(), err
 }
 
-// forgetTime lets what the guard knows become stale at once.
-func (b *bundle) forgetTime() {
-	b.server.guard.looked.Store(0)
+// age lets what the guard knows be of an age.
+func (b *bundle) age(age time.Duration) {
+	at := int64(time.Since(began) - age)
+	b.server.guard.looked.at.Store(at)
 	b.server.guard.mu.Lock()
 	defer b.server.guard.mu.Unlock()
 	for _, h := range b.server.guard.holders {
-		h.fresh.Store(0)
+		h.fresh.at.Store(at)
 	}
+}
+
+// forgetTime lets what the guard knows become stale at once.
+func (b *bundle) forgetTime() {
+	b.age(keyFresh)
 }
 
 func TestServerWithoutKeysIgnoresCredentials(t *testing.T) {
@@ -107,11 +113,11 @@ func TestRevocationIsNotOvertakenByARead(t *testing.T) {
 	g := b.server.guard
 	before := g.generation
 	g.forget(key.ID)
-	g.admit(key, before, time.Now())
+	g.admit(key, before, time.Since(began))
 	if n := len(g.holders); n != 0 {
 		t.Errorf("%d keys in memory, want none", n)
 	}
-	g.admit(key, g.generation, time.Now())
+	g.admit(key, g.generation, time.Since(began))
 	if n := len(g.holders); n != 1 {
 		t.Errorf("%d keys in memory, want one", n)
 	}
@@ -299,6 +305,6 @@ func TestStoreThatCannotBeReadLetsNobodyIn(t *testing.T) {
 		b.must(b.send("GET", "/api/actions/connectors", "", authorization("ApiKey "+credential.Encoded())), http.StatusInternalServerError)
 	}
 	b.server.guard.closed.Store(false)
-	b.server.guard.looked.Store(0)
+	b.age(keyFresh)
 	b.must(b.send("GET", "/api/actions/connectors", ""), http.StatusInternalServerError)
 }

@@ -86,7 +86,7 @@ func (s *server) createKey(c echo.Context, body keyBody) error {
 		return err
 	}
 	s.guard.close()
-	about(c, key.ID)
+	about(c, object{toCreateKey.event, space(c), key.ID})
 	c.Response().Header().Set("Cache-Control", "no-store")
 	return writeJSON(c, http.StatusOK, struct {
 		ID         string `json:"id"`
@@ -137,6 +137,9 @@ type revokeBody struct {
 // maxRevoked is how many keys one request may revoke.
 const maxRevoked = 1000
 
+// maxKeyID is more than an id of ours has, in bytes.
+const maxKeyID = 64
+
 func (s *server) readRevoke(c echo.Context) (revokeBody, error) {
 	var body revokeBody
 	if err := s.readBody(c, &body); err != nil {
@@ -145,21 +148,31 @@ func (s *server) readRevoke(c echo.Context) (revokeBody, error) {
 	if len(body.IDs) == 0 || len(body.IDs) > maxRevoked {
 		return revokeBody{}, badRequest(fmt.Sprintf("[request body.ids]: 1 to %d ids are expected", maxRevoked))
 	}
+	for i, id := range body.IDs {
+		if len(id) > maxKeyID {
+			return revokeBody{}, badRequest(fmt.Sprintf("[request body.ids.%d]: an id has at most %d bytes", i, maxKeyID))
+		}
+	}
 	return body, nil
 }
 
 // revokeKeys removes keys. It takes effect at once; ids that there are not are
 // told and do not save the others.
 func (s *server) revokeKeys(c echo.Context, body revokeBody) error {
-	about(c, strings.Join(body.IDs, ","))
 	revoked, err := s.store.DeleteKeys(c.Request().Context(), body.IDs)
 	s.guard.forget(body.IDs...)
 	if err != nil {
 		return err
 	}
 	if len(revoked) == 0 {
+		about(c, object{toRevokeKeys.event, space(c), strings.Join(body.IDs, ",")})
 		return store.ErrNoKey
 	}
+	objects := make([]object, len(revoked))
+	for i, id := range revoked {
+		objects[i] = object{toRevokeKeys.event, space(c), id}
+	}
+	about(c, objects...)
 	type detail struct {
 		Type   string `json:"type"`
 		Reason string `json:"reason"`

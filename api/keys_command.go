@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,6 +38,7 @@ func Keys(ctx context.Context, program string, args, environ []string, stdout, s
 		verb, args = args[0], args[1:]
 	}
 	dir := fs.String("data-dir", "./data", "directory of the SQLite file")
+	auditFile := fs.String("audit-file", "", "file of the audit log")
 	var run func(context.Context, *store.Store, []string) error
 	switch verb {
 	case "create":
@@ -54,7 +56,7 @@ func Keys(ctx context.Context, program string, args, environ []string, stdout, s
 		return fmt.Errorf("keys: unknown command %q", verb)
 	}
 	ids, args := operands(verb, args)
-	if _, err := setting.Parse(fs, args, only(environ, "PATCHBAY_DATA_DIR", "PATCHBAY_MAX_KEYS")); err != nil {
+	if _, err := setting.Parse(fs, args, only(environ, "PATCHBAY_DATA_DIR", "PATCHBAY_MAX_KEYS", "PATCHBAY_AUDIT_FILE")); err != nil {
 		return err
 	}
 	if verb != "create" { // which may come before the first start
@@ -62,11 +64,19 @@ func Keys(ctx context.Context, program string, args, environ []string, stdout, s
 			return fmt.Errorf("PATCHBAY_DATA_DIR: %w", err)
 		}
 	}
-	db, err := store.Open(ctx, *dir, store.Options{MaxKeys: command.maxKeys, Beside: true})
+	if *auditFile == "-" { // stdout is for the credential
+		*auditFile = ""
+	}
+	handler, closeAudit, err := openAudit(&Config{AuditFile: *auditFile}, slog.New(slog.NewTextHandler(stderr, nil)))
 	if err != nil {
 		return err
 	}
-	return errors.Join(run(ctx, db, ids), db.Close())
+	command.audit = newAuditor(handler)
+	db, err := store.Open(ctx, *dir, store.Options{MaxKeys: command.maxKeys, Beside: true})
+	if err != nil {
+		return errors.Join(err, closeAudit())
+	}
+	return errors.Join(run(ctx, db, ids), db.Close(), closeAudit())
 }
 
 // operands takes the ids to revoke, which stand before or after flags.
@@ -93,8 +103,13 @@ func only(environ []string, names ...string) (some []string) {
 	return some
 }
 
+// never is what -expires says of a key that does not. (Not "": a variable of a shell
+// that is not set would make such a key.)
+const never = "never"
+
 type keysCommand struct {
 	stdout, stderr io.Writer
+	audit          *auditor
 
 	name             string
 	admin            bool
@@ -109,7 +124,7 @@ func (k *keysCommand) createFlags(fs *flag.FlagSet) {
 	setting.List(fs, &k.all, "all", "", "spaces in which it may create, update, delete, get, list and execute, with commas; * for every one")
 	setting.List(fs, &k.read, "read", "", "spaces in which it may get, list and execute, with commas; * for every one")
 	setting.List(fs, &k.index, "indices", "", "patterns of the indices that it may write to, with commas: alerts-*")
-	fs.StringVar(&k.expires, "expires", "", "after which it is refused: 30d, 12h, 90m")
+	fs.StringVar(&k.expires, "expires", never, "after which it is refused: 30d, 12h, 90m, or never")
 	setting.Count(fs, &k.maxKeys, "max-keys", "10000", "API keys that there may be")
 }
 
@@ -123,7 +138,7 @@ func (k *keysCommand) create(ctx context.Context, db *store.Store, _ []string) e
 	}
 	now := time.Now()
 	var expires time.Time
-	if k.expires != "" {
+	if k.expires != never {
 		duration, err := access.ParseExpiration(k.expires)
 		if err != nil {
 			return fmt.Errorf("-expires: %w", err)
@@ -134,6 +149,7 @@ func (k *keysCommand) create(ctx context.Context, db *store.Store, _ []string) e
 	if err := db.CreateKey(ctx, key); err != nil {
 		return err
 	}
+	k.audit.command(object{toCreateKey.event, defaultSpace, key.ID})
 	fmt.Fprintf(k.stderr, "Key %s (%s) is made. Its credential is shown only now;\nsend it as \"Authorization: ApiKey …\":\n", key.ID, key.Name)
 	_, err := fmt.Fprintln(k.stdout, access.Credential{ID: key.ID, Secret: secret}.Encoded())
 	return err
@@ -185,6 +201,7 @@ func (k *keysCommand) revoke(ctx context.Context, db *store.Store, ids []string)
 		return err
 	}
 	for _, id := range revoked {
+		k.audit.command(object{toRevokeKeys.event, defaultSpace, id})
 		fmt.Fprintf(k.stderr, "Key %s is revoked.\n", id)
 	}
 	if len(revoked) < len(ids) {

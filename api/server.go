@@ -60,7 +60,7 @@ func (s *server) routes() *echo.Echo {
 
 	for _, root := range []string{"", "/s/:space_id"} {
 		g := e.Group(root)
-		g.GET("/api/status", bare(s, toKnowNothing, s.status)) // clients that ask for the version first
+		g.GET("/api/status", bare(s, toKnowStatus, s.status)) // clients that ask for the version first
 		g.GET("/api/openapi.yaml", bare(s, toKnowNothing, s.openapi))
 
 		a := g.Group("/api/actions")

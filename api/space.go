@@ -24,7 +24,7 @@ func (s *server) readSpace(c echo.Context) (store.Space, error) {
 
 // createSpace stores a new space.
 func (s *server) createSpace(c echo.Context, space store.Space) error {
-	about(c, space.ID)
+	about(c, object{toCreateSpace.event, space.ID, space.ID})
 	err := s.store.CreateSpace(c.Request().Context(), space)
 	if errors.Is(err, store.ErrSpaceExists) {
 		return spaceExists(space.ID)
@@ -133,9 +133,15 @@ func (s *server) deleteSpace(c echo.Context, id string) error {
 	if id == defaultSpace {
 		return deletesReserved(id)
 	}
-	if err := s.store.DeleteSpace(c.Request().Context(), id); err != nil {
+	connectors, err := s.store.DeleteSpace(c.Request().Context(), id)
+	if err != nil {
 		return err
 	}
+	objects := []object{{toDeleteSpace.event, id, id}}
+	for _, connector := range connectors {
+		objects = append(objects, object{toDelete.event, id, connector})
+	}
+	about(c, objects...)
 	return c.NoContent(http.StatusNoContent)
 }
 

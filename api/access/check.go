@@ -14,8 +14,11 @@ type FieldError struct{ Field, Reason string }
 
 func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
 
-// maxPatterns bounds what an execution is compared with.
-const maxPatterns = 100
+// What a request of the key is compared with, at most.
+const (
+	maxPatterns = 100
+	maxSpaces   = 1000
+)
 
 // Check refuses privileges that no key can have; the error is a *[FieldError].
 func (p *Privileges) Check() error {
@@ -23,6 +26,9 @@ func (p *Privileges) Check() error {
 		name   string
 		spaces []string
 	}{{"all", p.All}, {"read", p.Read}} {
+		if len(list.spaces) > maxSpaces {
+			return &FieldError{list.name, fmt.Sprintf("at most %d spaces are expected, not %d; * stands for every one", maxSpaces, len(list.spaces))}
+		}
 		for _, space := range list.spaces {
 			if space != EverySpace && !IsSpace(space) {
 				return &FieldError{list.name, fmt.Sprintf("%q is neither a space id nor *: %s", space, SpaceRule)}

@@ -142,36 +142,36 @@ func (s *Store) Spaces(ctx context.Context) ([]*Space, error) {
 
 // DeleteSpace deletes a space with all its connectors, or returns [ErrNoSpace] and
 // leaves those alone. A connector that is made there meanwhile is deleted with it
-// or comes after it.
-func (s *Store) DeleteSpace(ctx context.Context, id string) error {
+// or comes after it. It returns the ids of the connectors.
+func (s *Store) DeleteSpace(ctx context.Context, id string) ([]string, error) {
 	s.changing.Lock() // as change does, and for its reasons
 	defer s.changing.Unlock()
-	err := s.deleteSpace(context.WithoutCancel(ctx), id)
+	connectors, err := s.deleteSpace(context.WithoutCancel(ctx), id)
 	if errors.Is(err, ErrNoSpace) {
-		return err
+		return nil, err
 	}
 	s.cache.forget(id) // also after an error: what is left will be read again
 	if err != nil {
-		return fmt.Errorf("delete space %s: %w", id, explain(err))
+		return nil, fmt.Errorf("delete space %s: %w", id, explain(err))
 	}
-	return nil
+	return connectors, nil
 }
 
-func (s *Store) deleteSpace(ctx context.Context, id string) error {
+func (s *Store) deleteSpace(ctx context.Context, id string) (connectors []string, err error) {
 	tx, err := s.write.BeginTxx(ctx, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after Commit
 	result, err := tx.ExecContext(ctx, `DELETE FROM space WHERE id = ?`, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
-		return cmp.Or(err, ErrNoSpace)
+		return nil, cmp.Or(err, ErrNoSpace)
 	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM connector WHERE space = ?`, id); err != nil {
-		return err
+	if err := tx.SelectContext(ctx, &connectors, `DELETE FROM connector WHERE space = ? RETURNING id`, id); err != nil {
+		return nil, err
 	}
-	return tx.Commit()
+	return connectors, tx.Commit()
 }

@@ -60,14 +60,14 @@ func TestDeletedSpaceTakesItsConnectorsAlong(t *testing.T) {
 	in.Space = "ops"
 	s.mustCreate(t, in)
 	stays := *s.mustCreate(t, out)
-	if err := s.DeleteSpace(t.Context(), "ops"); err != nil {
+	if _, err := s.DeleteSpace(t.Context(), "ops"); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := s.Get(t.Context(), "ops", "in"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("get: %v, %v, want none", c, err)
 	}
 	wantConnector(t, s, stays)
-	if err := s.DeleteSpace(t.Context(), "ops"); !errors.Is(err, ErrNoSpace) {
+	if _, err := s.DeleteSpace(t.Context(), "ops"); !errors.Is(err, ErrNoSpace) {
 		t.Errorf("delete again: %v", err)
 	}
 }
@@ -78,7 +78,7 @@ func TestSpaceThatIsNotThereLeavesItsConnectors(t *testing.T) {
 	c := example("a")
 	c.Space = "ops"
 	stays := *s.mustCreate(t, c)
-	if err := s.DeleteSpace(t.Context(), "ops"); !errors.Is(err, ErrNoSpace) {
+	if _, err := s.DeleteSpace(t.Context(), "ops"); !errors.Is(err, ErrNoSpace) {
 		t.Errorf("delete: %v", err)
 	}
 	if got, err := s.Get(t.Context(), "ops", "a"); err != nil || got.Version != stays.Version {
@@ -100,7 +100,7 @@ func TestFailedDeleteOfASpaceLeavesEverything(t *testing.T) {
 	if _, err := s.write.ExecContext(t.Context(), `CREATE TRIGGER no BEFORE DELETE ON connector BEGIN SELECT RAISE(ABORT, 'no'); END`); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.DeleteSpace(t.Context(), "ops"); err == nil || err.Error() != "delete space ops: no" {
+	if _, err := s.DeleteSpace(t.Context(), "ops"); err == nil || err.Error() != "delete space ops: no" {
 		t.Errorf("delete: %v", err)
 	}
 	wantSpace(t, s, Space{ID: "ops", Name: "Ops", DisabledFeatures: []string{}})
@@ -144,7 +144,7 @@ func TestDeletedConnectorsAreNeverRead(t *testing.T) {
 				t.Errorf("create: %v", err)
 			}
 		})
-		err := s.DeleteSpace(t.Context(), "ops")
+		_, err := s.DeleteSpace(t.Context(), "ops")
 		c, getErr := s.Get(t.Context(), "ops", before.ID)
 		close(ended)
 		wg.Wait()
@@ -174,7 +174,7 @@ func TestDeleteOfASpaceLetsNoOtherWriteIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	deleted := make(chan error, 1)
-	go func() { deleted <- s.DeleteSpace(t.Context(), "ops") }()
+	go func() { _, err := s.DeleteSpace(t.Context(), "ops"); deleted <- err }()
 	for deadline := time.Now().Add(10 * time.Second); s.changing.TryLock(); s.changing.Unlock() {
 		if time.Now().After(deadline) {
 			t.Error("others may write meanwhile")
@@ -227,7 +227,7 @@ func TestFullSpaceIsDeletedAtOnce(t *testing.T) {
 		t.Fatalf("%d connectors, %v", len(listed), err)
 	}
 	start := time.Now()
-	if err := s.DeleteSpace(t.Context(), "ops"); err != nil {
+	if _, err := s.DeleteSpace(t.Context(), "ops"); err != nil {
 		t.Fatal(err)
 	}
 	took := time.Since(start)

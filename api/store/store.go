@@ -73,8 +73,12 @@ func Open(ctx context.Context, dir string, options Options) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context, file string) error {
-	// Two processes with a cache each would answer with stale connectors.
+	// Two processes with a cache each would answer with stale connectors. A command
+	// holds the lock for a moment only, to make the tables.
 	locked, err := s.lock.TryLock()
+	if err == nil && !locked && !s.options.Beside {
+		locked, err = s.waitLock(ctx, commandTime)
+	}
 	if err != nil {
 		return fmt.Errorf("lock: %w", err)
 	}
@@ -140,15 +144,32 @@ func checkSize(f *os.File) error {
 	return nil
 }
 
+// commandTime is how long a command may hold the lock.
+const commandTime = time.Second
+
+func (s *Store) waitLock(ctx context.Context, limit time.Duration) (bool, error) {
+	ctx, stop := context.WithTimeout(ctx, limit)
+	defer stop()
+	locked, err := s.lock.TryLockContext(ctx, 10*time.Millisecond)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return false, nil
+	}
+	return locked, err
+}
+
 // prepare checks the database and brings it up to date, unless a process that has
-// it open has done that.
+// it open has done that, or is about to.
 func (s *Store) prepare(ctx context.Context, alone bool) error {
-	if alone {
-		if err := s.check(ctx); err != nil {
-			return err
+	if !s.options.Beside {
+		return errors.Join(s.check(ctx), s.migrate(ctx, true))
+	}
+	err := s.migrate(ctx, alone)
+	if errors.Is(err, errOlder) {
+		if alone, err = s.waitLock(ctx, s.options.BusyTimeout); err == nil {
+			err = s.migrate(ctx, alone)
 		}
 	}
-	return s.migrate(ctx, alone)
+	return errors.Join(err, s.lock.Unlock())
 }
 
 // check reads the database from end to end, so that damage is found at the
