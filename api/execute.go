@@ -22,6 +22,11 @@ const (
 	headerOutcome     = "Patchbay-Outcome" // ok, error or unknown
 )
 
+// outcomes are the values of headerOutcome.
+var outcomes = map[wire.Outcome][]string{
+	wire.OK: {string(wire.OK)}, wire.Error: {string(wire.Error)}, wire.Unknown: {string(wire.Unknown)},
+}
+
 type executeBody struct {
 	Params schema.Record `json:"params"`
 }
@@ -43,7 +48,7 @@ func (s *server) execute(d dialect) func(echo.Context, executeBody) error {
 		if err != nil {
 			return err
 		}
-		c.Response().Header().Set(headerOutcome, string(reply.Outcome()))
+		c.Response().Header()[headerOutcome] = outcomes[reply.Outcome()]
 		return writeJSON(c, http.StatusOK, d.result(param(c, "id"), reply))
 	}
 }

@@ -16,65 +16,80 @@ import (
 	"patchbay.dev/shared/wire"
 )
 
-// recoverPanic answers 500 when a handler panics.
-func (s *server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
+// around does what every request needs before its route, in one piece: Echo
+// chains its middleware anew for each request.
+func (s *server) around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
 			if v := recover(); v != nil {
-				if v == http.ErrAbortHandler { //nolint:errorlint // what is panicked with is never wrapped
+				if v == http.ErrAbortHandler {
 					panic(v)
 				}
 				err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
 			}
 		}()
+		if err := s.limitRead(c); err != nil {
+			return err
+		}
+		identify(c)
+		if err := markExecution(c); err != nil {
+			return err
+		}
+		if err := s.refuseForeignHost(c); err != nil {
+			return err
+		}
+		if err := refuseCrossOrigin(c); err != nil {
+			return err
+		}
 		return next(c)
 	}
 }
 
 // limitRead gives the client a time for its body. It holds for every route, also
 // one that answers without reading: the server reads what is left.
-func (s *server) limitRead(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		// Not the server's ReadTimeout: that would go on counting while an execution
-		// runs, and then end it. Who has read the body takes the limit away.
-		control := http.NewResponseController(c.Response())
-		if err := control.SetReadDeadline(time.Now().Add(s.config.ReadTimeout)); err != nil {
-			return fmt.Errorf("set read deadline: %w", err)
-		}
-		return next(c)
+func (s *server) limitRead(c echo.Context) error {
+	// Not the server's ReadTimeout: that would go on counting while an execution
+	// runs, and then end it. Who has read the body takes the limit away.
+	control := http.NewResponseController(c.Response())
+	if err := control.SetReadDeadline(time.Now().Add(s.config.ReadTimeout)); err != nil {
+		return fmt.Errorf("set read deadline: %w", err)
 	}
+	return nil
 }
+
+// The values of headers that are always the same.
+var (
+	kbnName    = []string{serverName}
+	apiVersion = []string{"2023-10-31"}
+)
 
 // identify adds the headers with which Kibana names itself and the version of
 // its public routes.
-func identify(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		header := c.Response().Header()
-		header.Set("Kbn-Name", serverName)
-		header.Set("Elastic-Api-Version", "2023-10-31")
-		return next(c)
-	}
+func identify(c echo.Context) {
+	header := c.Response().Header()
+	header["Kbn-Name"] = kbnName
+	header["Elastic-Api-Version"] = apiVersion
 }
 
 // markExecution gives every answer to an execute, refusals included, an id (the
 // caller's own, if it sent one) and the outcome that holds until a worker says
 // otherwise.
-func markExecution(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if strings.HasSuffix(c.Path(), "/_execute") {
-			id, err := uuid.NewV7()
-			if err != nil {
-				return fmt.Errorf("make execution id: %w", err)
-			}
-			header := c.Response().Header()
-			header.Set(headerExecutionID, id.String())
-			header.Set(headerOutcome, string(wire.Error))
-			if given := c.Request().Header.Get(headerExecutionID); connectorID.MatchString(given) {
-				header.Set(headerExecutionID, given)
-			}
-		}
-		return next(c)
+func markExecution(c echo.Context) error {
+	if !strings.HasSuffix(c.Path(), "/_execute") {
+		return nil
 	}
+	header := c.Response().Header()
+	header[headerOutcome] = outcomes[wire.Error]
+	if given := c.Request().Header.Get(headerExecutionID); connectorID.MatchString(given) {
+		header.Set(headerExecutionID, given)
+		return nil
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("make execution id: %w", err)
+	}
+	header.Set(headerExecutionID, id.String())
+	return nil
 }
 
 // warnLegacy adds the header of Kibana's deprecated routes.
@@ -85,24 +100,19 @@ func warnLegacy(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// refuseForeignHost protects an open listener on loopback from pages that give their
-// own name this machine's address: a browser then takes us for their server.
-func (s *server) refuseForeignHost(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if !s.loopback || isLoopback(c.Request().Host) {
-			return next(c)
-		}
-		// Who has to show a key cannot be tricked: a page does not have it.
-		open, err := s.guard.open(c.Request().Context())
-		if err != nil {
-			return err
-		}
-		if open {
-			return &problem{status: http.StatusForbidden,
-				message: "Requests to a loopback address must name it in their Host header, as in http://localhost:5601."}
-		}
-		return next(c)
+// refuseForeignHost protects an open listener on loopback from pages that give
+// their own name this machine's address: a browser then takes us for their server.
+func (s *server) refuseForeignHost(c echo.Context) error {
+	if !s.loopback || isLoopback(c.Request().Host) {
+		return nil
 	}
+	// Who has to show a key cannot be tricked: a page does not have it.
+	open, err := s.guard.open(c.Request().Context())
+	if err != nil || !open {
+		return err
+	}
+	return &problem{status: http.StatusForbidden,
+		message: "Requests to a loopback address must name it in their Host header, as in http://localhost:5601."}
 }
 
 func isLoopback(hostport string) bool {
@@ -117,16 +127,15 @@ func isLoopback(hostport string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
+var crossOrigin = http.NewCrossOriginProtection()
+
 // refuseCrossOrigin is the fence against browsers: kbn-xsrf is accepted and not
 // demanded, so a page of another site must be told by its headers.
-func refuseCrossOrigin(next echo.HandlerFunc) echo.HandlerFunc {
-	protection := http.NewCrossOriginProtection()
-	return func(c echo.Context) error {
-		if err := protection.Check(c.Request()); err != nil {
-			return &problem{status: http.StatusForbidden, message: "Requests from other web sites are refused: " + err.Error()}
-		}
-		return next(c)
+func refuseCrossOrigin(c echo.Context) error {
+	if err := crossOrigin.Check(c.Request()); err != nil {
+		return &problem{status: http.StatusForbidden, message: "Requests from other web sites are refused: " + err.Error()}
 	}
+	return nil
 }
 
 // checkSpace refuses a space id that cannot exist.

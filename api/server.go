@@ -46,7 +46,7 @@ func (s *server) routes() *echo.Echo {
 	e := echo.New()
 	e.IPExtractor = echo.ExtractIPDirect() // the default believes any X-Forwarded-For
 	e.HTTPErrorHandler = s.handleError
-	e.Use(s.recoverPanic, s.limitRead, identify, markExecution, s.refuseForeignHost, refuseCrossOrigin)
+	e.Use(s.around)
 
 	e.GET("/healthz", bare(s, toKnowNothing, s.health)) // supervisors: the process lives
 	e.GET("/readyz", bare(s, toKnowNothing, s.ready))   // load balancers: store and broker can be reached

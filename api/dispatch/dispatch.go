@@ -8,14 +8,12 @@ package dispatch
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 
@@ -130,7 +128,7 @@ func (d *Dispatcher) Ask(ctx context.Context, req *wire.Request, header nats.Hea
 	}
 	msg, err := d.ask(ctx, question{subject, req.Connector.Type, header, func(left time.Duration) ([]byte, error) {
 		req.TimeLeft = wire.Millis(left)
-		return wire.Encode(req)
+		return req.Append(make([]byte, 0, requestSize+len(req.Connector.Config)+len(req.Connector.Secrets)*4/3+len(req.Params)))
 	}}, timeout)
 	if lost, ok := errors.AsType[lostError](err); ok {
 		return unknown(string(lost)), nil
@@ -143,16 +141,15 @@ func (d *Dispatcher) Ask(ctx context.Context, req *wire.Request, header nats.Hea
 
 // replyOf reads a worker's answer.
 func replyOf(data []byte) wire.Reply {
-	var reply wire.Reply
-	err := json.Unmarshal(data, &reply)
-	if err == nil && !utf8.Valid(data) { // its raw parts are passed on as they are
-		err = errors.New("not valid UTF-8")
-	}
+	reply, err := wire.DecodeReply(data)
 	if err != nil {
 		return unknown("the worker's answer could not be read: " + err.Error())
 	}
 	return reply
 }
+
+// requestSize is the room for what a request holds besides its raw parts.
+const requestSize = 512
 
 // question is what one worker is asked.
 type question struct {

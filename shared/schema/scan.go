@@ -59,15 +59,25 @@ func tooDeep(data []byte, limit int) int {
 // not an object. Values alias data.
 func Members(data []byte) iter.Seq2[string, []byte] {
 	return func(yield func(string, []byte) bool) {
-		walk(data, func(key string, start, end int) bool { return yield(key, data[start:end]) })
+		walk(data, func(key []byte, start, end int) bool { return yield(string(key), data[start:end]) })
 	}
+}
+
+// Each calls read with every member of the JSON object in data, as [Members] yields
+// them, until it returns an error. It allocates nothing for keys without escapes.
+func Each(data []byte, read func(key, value []byte) error) (err error) {
+	walk(data, func(key []byte, start, end int) bool {
+		err = read(key, data[start:end])
+		return err == nil
+	})
+	return err
 }
 
 // Find returns where the value of a member of the JSON object in data starts and
 // ends; of equal keys the last counts, as in JavaScript.
 func Find(data []byte, key string) (start, end int, found bool) {
-	walk(data, func(k string, s, e int) bool {
-		if k == key {
+	walk(data, func(k []byte, s, e int) bool {
+		if string(k) == key {
 			start, end, found = s, e, true
 		}
 		return true
@@ -77,14 +87,14 @@ func Find(data []byte, key string) (start, end int, found bool) {
 
 // walk calls visit with every member of an object and the place of its value,
 // until it returns false.
-func walk(data []byte, visit func(key string, start, end int) bool) {
+func walk(data []byte, visit func(key []byte, start, end int) bool) {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
 		return
 	}
 	for i = skipSpace(data, i+1); i < len(data) && data[i] == '"'; {
 		end := stringEnd(data, i)
-		key := text(data[i:end])
+		key := unquoted(data[i:end])
 		i = skipSpace(data, end) // at the colon
 		i = skipSpace(data, i+1)
 		end = valueEnd(data, i)
@@ -167,15 +177,18 @@ func valueEnd(data []byte, i int) int {
 }
 
 // text decodes a JSON string with its quotes.
-func text(raw []byte) string {
+func text(raw []byte) string { return string(unquoted(raw)) }
+
+// unquoted is text that aliases raw where it can.
+func unquoted(raw []byte) []byte {
 	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1])
+		return raw[1 : len(raw)-1]
 	}
 	var s string
 	if err := json.Unmarshal(raw, &s); err != nil {
-		return "" // raw passed Check: cannot happen
+		return nil // raw passed Check: cannot happen
 	}
-	return s
+	return []byte(s)
 }
 
 // typeOf names the JSON type of raw as config-schema prints it: JSON's own

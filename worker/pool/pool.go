@@ -219,8 +219,8 @@ func (p *Pool) claim(msg *nats.Msg) bool {
 
 // run runs one execution and keeps its caller informed.
 func (p *Pool) run(h Handler, msg *nats.Msg) wire.Reply {
-	var req wire.Request
-	if err := json.Unmarshal(msg.Data, &req); err != nil {
+	req, err := wire.DecodeRequest(msg.Data)
+	if err != nil {
 		return wire.Reply{Failure: thrown(fmt.Errorf("decode request: %w", err))}
 	}
 	timeout := time.Duration(req.TimeLeft)
@@ -318,8 +318,11 @@ func (p *Pool) signal(msg *nats.Msg, signal string) {
 	p.send(&nats.Msg{Subject: msg.Reply, Header: nats.Header{wire.SignalHeader: {signal}}})
 }
 
+// replySize is the room for what a reply without a failure holds besides its data.
+const replySize = 16
+
 func (p *Pool) reply(msg *nats.Msg, reply wire.Reply) {
-	body, err := wire.Encode(reply)
+	body, err := reply.Append(make([]byte, 0, len(reply.Data)+replySize))
 	if limit := p.nc.MaxPayload(); err != nil || int64(len(body)) > limit {
 		if err == nil {
 			err = fmt.Errorf("the answer of %d bytes is larger than the broker's max_payload of %d bytes", len(body), limit)

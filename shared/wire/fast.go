@@ -1,0 +1,197 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"patchbay.dev/shared/schema"
+)
+
+// This file has the two bodies of an execution by hand, since each is written and
+// read once per execution: encoding/json would look through the raw parts, which
+// both sides have checked, once more. Tests hold it to encoding/json.
+
+// Append appends the request as [Encode] writes it, but for white space in the
+// raw parts, which stays.
+func (r *Request) Append(b []byte) ([]byte, error) {
+	b = appendString(append(b, `{"execution_id":`...), r.ExecutionID)
+	if r.Given {
+		b = append(b, `,"given":true`...)
+	}
+	b = appendString(append(b, `,"space":`...), r.Space)
+	b = r.Connector.append(append(b, `,"connector":`...))
+	b = append(b, `,"time_left_ms":`...)
+	b = strconv.AppendInt(b, time.Duration(r.TimeLeft).Milliseconds(), 10)
+	b = appendRaw(append(b, `,"params":`...), r.Params)
+	if r.Access != nil {
+		access, err := Encode(r.Access)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, `,"access":`...), access...)
+	}
+	return append(b, '}'), nil
+}
+
+func (c *Connector) append(b []byte) []byte {
+	b = appendString(append(b, `{"id":`...), c.ID)
+	b = appendString(append(b, `,"type":`...), c.Type)
+	b = appendString(append(b, `,"name":`...), c.Name)
+	b = append(b, `,"version":`...)
+	b = strconv.AppendInt(b, c.Version, 10)
+	b = appendRaw(append(b, `,"config":`...), c.Config)
+	if len(c.Secrets) > 0 {
+		b = append(b, `,"secrets":"`...)
+		b = base64.StdEncoding.AppendEncode(b, c.Secrets)
+		b = append(b, '"')
+	}
+	if c.Preconfigured {
+		b = append(b, `,"preconfigured":true`...)
+	}
+	return append(b, '}')
+}
+
+func appendRaw(b []byte, raw json.RawMessage) []byte {
+	if raw == nil {
+		return append(b, "null"...)
+	}
+	return append(b, raw...)
+}
+
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c > '~' {
+			encoded, _ := Encode(s) // a string always encodes
+			return append(b, encoded...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
+}
+
+// DecodeRequest reads a request. Raw parts alias data.
+func DecodeRequest(data []byte) (Request, error) {
+	var r Request
+	if err := schema.Check(data, schema.MaxDepth+envelope); err != nil {
+		return Request{}, err
+	}
+	err := object(data, func(key, raw []byte) error {
+		switch string(key) {
+		case "execution_id":
+			return readString(raw, &r.ExecutionID)
+		case "given":
+			return json.Unmarshal(raw, &r.Given)
+		case "space":
+			return readString(raw, &r.Space)
+		case "connector":
+			return r.Connector.decode(raw)
+		case "time_left_ms":
+			return r.TimeLeft.UnmarshalJSON(raw)
+		case "params":
+			r.Params = raw
+		case "access":
+			return json.Unmarshal(raw, &r.Access)
+		}
+		return nil
+	})
+	return r, err
+}
+
+// envelope is how much deeper the raw parts stand in a request.
+const envelope = 2
+
+func (c *Connector) decode(data []byte) error {
+	return object(data, func(key, raw []byte) error {
+		switch string(key) {
+		case "id":
+			return readString(raw, &c.ID)
+		case "type":
+			return readString(raw, &c.Type)
+		case "name":
+			return readString(raw, &c.Name)
+		case "version":
+			return readInt(raw, &c.Version)
+		case "config":
+			c.Config = raw
+		case "secrets":
+			return readBytes(raw, &c.Secrets)
+		case "preconfigured":
+			return json.Unmarshal(raw, &c.Preconfigured)
+		}
+		return nil
+	})
+}
+
+// DecodeReply reads a reply. Its data alias data.
+func DecodeReply(data []byte) (Reply, error) {
+	var r Reply
+	if err := schema.Check(data, maxReplyDepth); err != nil {
+		return Reply{}, err
+	}
+	err := object(data, func(key, raw []byte) error {
+		switch string(key) {
+		case "data":
+			r.Data = raw
+		case "failure":
+			return json.Unmarshal(raw, &r.Failure)
+		}
+		return nil
+	})
+	return r, err
+}
+
+// Append appends the reply as [Encode] writes it, but for white space in the data,
+// which stays.
+func (r *Reply) Append(b []byte) ([]byte, error) {
+	b = append(b, '{')
+	if len(r.Data) > 0 {
+		b = append(append(b, `"data":`...), r.Data...)
+	}
+	if r.Failure != nil {
+		failure, err := Encode(r.Failure)
+		if err != nil {
+			return nil, err
+		}
+		if len(r.Data) > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(b, `"failure":`...), failure...)
+	}
+	return append(b, '}'), nil
+}
+
+// maxReplyDepth is encoding/json's limit: what a destination answers may nest as
+// it likes.
+const maxReplyDepth = 10_000
+
+// object calls read with every member of an object.
+func object(data []byte, read func(key, raw []byte) error) error {
+	if data[len(data)-len(bytes.TrimLeft(data, " \t\r\n"))] != '{' {
+		return errors.New("an object is expected")
+	}
+	return schema.Each(data, read)
+}
+
+func readString(raw []byte, s *string) error {
+	if raw[0] != '"' || bytes.IndexByte(raw, '\\') >= 0 {
+		return json.Unmarshal(raw, s)
+	}
+	*s = string(raw[1 : len(raw)-1])
+	return nil
+}
+
+func readInt(raw []byte, n *int64) (err error) {
+	*n, err = strconv.ParseInt(string(raw), 10, 64)
+	return err
+}
+
+func readBytes(raw []byte, b *[]byte) (err error) {
+	if raw[0] != '"' || bytes.IndexByte(raw, '\\') >= 0 {
+		return json.Unmarshal(raw, b)
+	}
+	*b, err = base64.StdEncoding.AppendDecode(nil, raw[1:len(raw)-1])
+	return err
+}

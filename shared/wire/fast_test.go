@@ -1,0 +1,137 @@
+package wire_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"patchbay.dev/shared/schema"
+	"patchbay.dev/shared/wire"
+)
+
+func TestRequestsByHandAreThoseOfEncode(t *testing.T) {
+	t.Parallel()
+	for name, r := range requests {
+		want, err := wire.Encode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Append(nil)
+		if err != nil || string(got) != string(want) {
+			t.Errorf("%s: %v\n got %s\nwant %s", name, err, got, want)
+		}
+		var slow wire.Request
+		if err := json.Unmarshal(want, &slow); err != nil {
+			t.Fatal(err)
+		}
+		if fast, err := wire.DecodeRequest(want); err != nil || !reflect.DeepEqual(fast, slow) {
+			t.Errorf("%s: %v\n got %+v\nwant %+v", name, err, fast, slow)
+		}
+	}
+	for name, r := range replies {
+		want, err := wire.Encode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.Append(nil)
+		if err != nil || string(got) != string(want) {
+			t.Errorf("%s: %v\n got %s\nwant %s", name, err, got, want)
+		}
+		var slow wire.Reply
+		if err := json.Unmarshal(want, &slow); err != nil {
+			t.Fatal(err)
+		}
+		if fast, err := wire.DecodeReply(want); err != nil || !reflect.DeepEqual(fast, slow) {
+			t.Errorf("%s: %v\n got %+v\nwant %+v", name, err, fast, slow)
+		}
+	}
+}
+
+func TestTextThatNeedsEscapesIsWrittenAsEncodeDoes(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "plain", `"`, `\`, "\n", "\x7f", "é", "\u2028", "<&>", "\xff", strings.Repeat("a", 1000)} {
+		r := wire.Request{ExecutionID: text, Space: text, Connector: wire.Connector{ID: text, Name: text, Config: json.RawMessage(`{}`)}, Params: json.RawMessage(`{}`)}
+		want, err := wire.Encode(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.Append(nil); err != nil || string(got) != string(want) {
+			t.Errorf("%q: %v\n got %s\nwant %s", text, err, got, want)
+		}
+	}
+}
+
+func TestRawPartsMayBeSpacedAndDeep(t *testing.T) {
+	t.Parallel()
+	deep := strings.Repeat("[", schema.MaxDepth-1) + strings.Repeat("]", schema.MaxDepth-1)
+	r := wire.Request{Connector: wire.Connector{Config: json.RawMessage("{ \n}")}, Params: json.RawMessage(`{ "a" : ` + deep + " }"), TimeLeft: wire.Millis(time.Second)}
+	data, err := r.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := wire.DecodeRequest([]byte(" \n" + string(data) + " "))
+	if err != nil || !reflect.DeepEqual(got, r) {
+		t.Errorf("%v\n got %+v\nwant %+v", err, got, r)
+	}
+}
+
+func TestWhatIsNoRequestIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, data := range []string{
+		"", " ", "null", "[]", `"x"`, "{", `{"space":1}`, `{"connector":[]}`, `{"connector":{"version":"1"}}`, `{"connector":{"version":1.5}}`,
+		`{"connector":{"secrets":"!"}}`, `{"given":"yes"}`, `{"time_left_ms":9223372036854775807}`, `{"access":{"key":"k","indices":[],"new":1}}`,
+		"{\"space\":\"\xff\"}", `{"params":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`,
+	} {
+		if got, err := wire.DecodeRequest([]byte(data)); err == nil {
+			t.Errorf("%q: %+v, want an error", data, got)
+		}
+	}
+	for _, data := range []string{"", "null", "[]", "{", `{"failure":1}`, "{\"data\":\"\xff\"}"} {
+		if got, err := wire.DecodeReply([]byte(data)); err == nil {
+			t.Errorf("%q: %+v, want an error", data, got)
+		}
+	}
+}
+
+func BenchmarkRequest(b *testing.B) {
+	r := requests["request_full"]
+	data, err := r.Append(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("append", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := r.Append(make([]byte, 0, 1024)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("encode", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := wire.Encode(r); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("decode", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := wire.DecodeRequest(data); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("unmarshal", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			var r wire.Request
+			if err := json.Unmarshal(data, &r); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
