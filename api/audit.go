@@ -103,7 +103,10 @@ type object struct {
 	space, id string
 }
 
-const objectsKey = "objects"
+const (
+	objectsKey = "objects"
+	failureKey = "failure" // what an execution that failed says
+)
 
 // about tells the audit log what a request turned out to be about, where the path
 // does not name it, or where it is about several things.
@@ -122,6 +125,9 @@ func (a *auditor) write(c echo.Context, e event, outcome string, err error) {
 	}
 	if name, id := callerOf(c).user(); id != "" {
 		attrs = append(attrs, slog.Group("user", "name", name, "id", id))
+	}
+	if message, failed := c.Get(failureKey).(string); failed {
+		attrs = append(attrs, slog.Group("error", "message", shorten(message)))
 	}
 	if err != nil {
 		p := problemOf(err, c)

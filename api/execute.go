@@ -49,6 +49,9 @@ func (s *server) execute(d dialect) func(echo.Context, executeBody) error {
 			return err
 		}
 		c.Response().Header()[headerOutcome] = outcomes[reply.Outcome()]
+		if reply.Failure != nil {
+			c.Set(failureKey, reply.Failure.Message)
+		}
 		return writeJSON(c, http.StatusOK, d.result(param(c, "id"), reply))
 	}
 }

@@ -254,7 +254,7 @@ func (g *guard) writeUsed(ctx context.Context) error {
 	used := make(map[string]time.Time)
 	g.mu.RLock()
 	for id, h := range g.holders {
-		if last := h.used.Load(); last > h.key.Load().LastUsed.UnixMilli() {
+		if last := h.used.Load(); last > 0 && last > h.key.Load().LastUsed.UnixMilli() {
 			used[id] = time.UnixMilli(last)
 		}
 	}

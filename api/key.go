@@ -65,7 +65,11 @@ func (s *server) readKey(c echo.Context) (keyBody, error) {
 	}
 	privileges := body.privileges()
 	if refusal, ok := errors.AsType[*access.FieldError](privileges.Check()); ok {
-		return keyBody{}, badRequest("[request body.privileges." + refusal.Field + "]: " + refusal.Reason)
+		path := "request body.privileges"
+		if refusal.Field != "" {
+			path += "." + refusal.Field
+		}
+		return keyBody{}, badRequest("[" + path + "]: " + refusal.Reason)
 	}
 	return body, nil
 }

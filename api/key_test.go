@@ -75,7 +75,7 @@ func TestKeysThatCannotBeAreRefused(t *testing.T) {
 		`{"privileges":{}}`:       "[request body.name]: expected value of type [string] but got [undefined]",
 		`{"name":" "}`:            "[request body.name]: value '' is not valid",
 		`{"name":"` + long + `"}`: "[request body.name]: a name has at most 256 bytes and no NUL character",
-		`{"name":"n"}`:            "[request body.privileges.admin]: a key needs at least one of admin, all and read",
+		`{"name":"n"}`:            "[request body.privileges]: a key needs at least one of admin, all and read",
 		`{"name":"n","x":1}`:      "[request body.x]: definition for this key is missing",
 		`{"name":"n","role":"x"}`: "[request body.role]: definition for this key is missing",
 		`{"name":"n","privileges":{"admin":true},"expiration":"0d"}`: "[request body.expiration]: types that failed validation:\n- [request body.expiration.0]: \"0d\" is no time such as \"30d\", \"12h\", \"90m\" or \"60s\" (at most 36500 days)\n- [request body.expiration.1]: expected value to equal [null]",

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -31,12 +32,12 @@ a new key works at once, a revoked one is refused within a second.
 // The credential of a new key alone goes to stdout, all else to stderr.
 func Keys(ctx context.Context, program string, args, environ []string, stdout, stderr io.Writer) error {
 	command := keysCommand{stdout: stdout, stderr: stderr}
-	fs := flag.NewFlagSet(program+" keys", flag.ContinueOnError)
-	fs.SetOutput(stderr)
 	var verb string
 	if len(args) > 0 {
 		verb, args = args[0], args[1:]
 	}
+	fs := flag.NewFlagSet(program+" keys "+verb, flag.ContinueOnError)
+	fs.SetOutput(stderr)
 	dir := fs.String("data-dir", "./data", "directory of the SQLite file")
 	auditFile := fs.String("audit-file", "", "file of the audit log")
 	var run func(context.Context, *store.Store, []string) error
@@ -61,7 +62,7 @@ func Keys(ctx context.Context, program string, args, environ []string, stdout, s
 	}
 	if verb != "create" { // which may come before the first start
 		if _, err := os.Stat(filepath.Join(*dir, store.FileName)); err != nil {
-			return fmt.Errorf("PATCHBAY_DATA_DIR: %w", err)
+			return fmt.Errorf("PATCHBAY_DATA_DIR: there is no Patchbay data: %w", err)
 		}
 	}
 	if *auditFile == "-" { // stdout is for the credential
@@ -134,7 +135,7 @@ func (k *keysCommand) create(ctx context.Context, db *store.Store, _ []string) e
 	}
 	privileges := access.Privileges{Admin: k.admin, All: k.all, Read: k.read, Indices: k.index}
 	if refusal, ok := errors.AsType[*access.FieldError](privileges.Check()); ok {
-		return fmt.Errorf("-%s: %s", refusal.Field, refusal.Reason)
+		return errors.New(refusal.In("-"))
 	}
 	now := time.Now()
 	var expires time.Time
@@ -205,7 +206,8 @@ func (k *keysCommand) revoke(ctx context.Context, db *store.Store, ids []string)
 		fmt.Fprintf(k.stderr, "Key %s is revoked.\n", id)
 	}
 	if len(revoked) < len(ids) {
-		return fmt.Errorf("%d of %d ids are no API keys", len(ids)-len(revoked), len(ids))
+		unknown := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(revoked, id) })
+		return fmt.Errorf("no API key has the id %s", strings.Join(unknown, ", "))
 	}
 	return nil
 }

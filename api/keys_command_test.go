@@ -50,7 +50,7 @@ func TestKeysCommandWorksWhileTheServerRuns(t *testing.T) {
 	}
 	b.forgetTime()
 	b.must(b.send("GET", "/s/a/api/actions/connectors", "", carry), http.StatusUnauthorized)
-	if _, _, err := b.keys("revoke", credential.ID); err == nil || err.Error() != "1 of 1 ids are no API keys" {
+	if _, _, err := b.keys("revoke", credential.ID); err == nil || err.Error() != "no API key has the id "+credential.ID {
 		t.Errorf("revoke again: %v", err)
 	}
 }
@@ -88,7 +88,7 @@ func TestKeysCommandRefusesWhatCannotBe(t *testing.T) {
 	b := setup(t)
 	for args, want := range map[string]string{
 		"create -admin":                     "-name: say what the key is for, in at most 256 bytes",
-		"create -name n":                    "-admin: a key needs at least one of admin, all and read",
+		"create -name n":                    "a key needs at least one of admin, all and read",
 		"create -name n -read A":            `-read: "A" is neither a space id nor *: ` + access.SpaceRule,
 		"create -name n -admin -expires 1y": `-expires: "1y" is no time such as "30d", "12h", "90m" or "60s" (at most 36500 days)`,
 		"create -name n -admin -indices a":  "-indices: an admin cannot be limited to indices, since he can make a key that is not",

@@ -10,9 +10,20 @@ import (
 )
 
 // FieldError says which part of the privileges of a new key is wrong.
-type FieldError struct{ Field, Reason string }
+type FieldError struct {
+	Field  string // "" for all of them
+	Reason string
+}
 
-func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
+func (e *FieldError) Error() string { return e.In("") }
+
+// In names the field after a prefix: "-" as on a command line, for example.
+func (e *FieldError) In(prefix string) string {
+	if e.Field == "" {
+		return e.Reason
+	}
+	return prefix + e.Field + ": " + e.Reason
+}
 
 // What a request of the key is compared with, at most.
 const (
@@ -44,7 +55,7 @@ func (p *Privileges) Check() error {
 	case len(p.Indices) > maxPatterns:
 		return &FieldError{"indices", fmt.Sprintf("at most %d patterns are expected, not %d", maxPatterns, len(p.Indices))}
 	case !p.Admin && len(p.All) == 0 && len(p.Read) == 0:
-		return &FieldError{"admin", "a key needs at least one of admin, all and read"}
+		return &FieldError{"", "a key needs at least one of admin, all and read"}
 	case p.Admin && p.Indices != nil:
 		return &FieldError{"indices", "an admin cannot be limited to indices, since he can make a key that is not"}
 	case p.Indices != nil && len(p.Indices) == 0:

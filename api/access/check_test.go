@@ -26,7 +26,6 @@ func TestExpirationIsElasticsearchsTime(t *testing.T) {
 func TestPrivilegesNameWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for field, p := range map[string]Privileges{
-		"admin":   {},
 		"all":     {All: []string{"ok", "Not"}},
 		"read":    {Read: []string{""}},
 		"indices": {Read: []string{"*"}, Indices: []string{"ok", "a,b"}},
@@ -34,6 +33,9 @@ func TestPrivilegesNameWhatIsWrong(t *testing.T) {
 		if err := p.Check(); err == nil || !strings.HasPrefix(err.Error(), field+": ") {
 			t.Errorf("%+v: %v, want %s", p, err, field)
 		}
+	}
+	if err := (&Privileges{}).Check(); err == nil || err.Error() != "a key needs at least one of admin, all and read" {
+		t.Errorf("no privilege: %v", err)
 	}
 	most := Privileges{Read: []string{"*"}, Indices: make([]string, maxPatterns)}
 	for i := range most.Indices {

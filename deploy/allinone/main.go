@@ -47,6 +47,9 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return api.CheckReady(ctx, config.API)
 	}
 	unknown, err := setting.Parse(fs, args, environ)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(stderr, "\nCommands, each with -help: allinone keys create|list|revoke: API keys; allinone seal-keys add|prune: keys of secrets; allinone health: is it ready?")
+	}
 	if err != nil {
 		return err
 	}

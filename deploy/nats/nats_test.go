@@ -18,12 +18,11 @@ func TestConfigurationGivesWhatPatchbayNeeds(t *testing.T) {
 		MaxPayload int32 // bytes
 		MaxPending int64 // bytes
 		JetStream  bool
-		StoreDir   string
 		SyncAlways bool
 		Monitoring string
 	}
-	got := needs{options.MaxPayload, options.MaxPending, options.JetStream, options.StoreDir, options.SyncAlways, net.JoinHostPort(options.HTTPHost, strconv.Itoa(options.HTTPPort))}
-	want := needs{MaxPayload: 8 << 20, MaxPending: 1 << 30, JetStream: true, StoreDir: "/data", SyncAlways: true, Monitoring: "127.0.0.1:8222"}
+	got := needs{options.MaxPayload, options.MaxPending, options.JetStream, options.SyncAlways, net.JoinHostPort(options.HTTPHost, strconv.Itoa(options.HTTPPort))}
+	want := needs{MaxPayload: 8 << 20, MaxPending: 1 << 30, JetStream: true, SyncAlways: true, Monitoring: "127.0.0.1:8222"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("nats.conf (-want +got):\n%s", diff)
 	}

@@ -128,12 +128,16 @@ func Parse(fs *flag.FlagSet, args, environ []string) (unknown []string, err erro
 }
 
 func usage(fs *flag.FlagSet, w io.Writer) {
-	fmt.Fprintf(w, "Usage: %s [flags]\n\nEvery flag can also be set by the environment variable beside it.\n\n", fs.Name())
+	fmt.Fprintf(w, "Usage: %s [flags]\n\nA flag can also be set by the environment variable beside it.\n\n", fs.Name())
 	fs.VisitAll(func(f *flag.Flag) {
 		fallback := f.DefValue
 		if fallback == "" {
 			fallback = "none"
 		}
-		fmt.Fprintf(w, "  -%s, %s\n    \t%s (default %s)\n", f.Name, Env(f.Name), f.Usage, fallback)
+		variable := ""
+		if slices.Contains(Names(), Env(f.Name)) { // a command has flags that are no settings
+			variable = ", " + Env(f.Name)
+		}
+		fmt.Fprintf(w, "  -%s%s\n    \t%s (default %s)\n", f.Name, variable, f.Usage, fallback)
 	})
 }

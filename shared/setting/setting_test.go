@@ -206,7 +206,7 @@ func TestParseReturnsErrorsOfASetThatExits(t *testing.T) {
 
 const help = `Usage: patchbay [flags]
 
-Every flag can also be set by the environment variable beside it.
+A flag can also be set by the environment variable beside it.
 
   -elasticsearch-password, PATCHBAY_ELASTICSEARCH_PASSWORD
     	password for the cluster (default none)

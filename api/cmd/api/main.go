@@ -46,6 +46,9 @@ func run(ctx context.Context, args, environ []string) error {
 		return health(ctx, fs, &config, environ)
 	}
 	unknown, err := setting.Parse(fs, args, environ)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "\nCommands, each with -help: api keys create|list|revoke: API keys; api health: is it ready?")
+	}
 	if err != nil {
 		return err
 	}

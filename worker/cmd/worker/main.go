@@ -42,6 +42,9 @@ func run(ctx context.Context, args, environ []string) error {
 		return keyCommands[args[1]](args[2:], environ)
 	}
 	unknown, err := setting.Parse(fs, args, environ)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "\nCommands, each with -help: worker keys generate|add|publish|prune: keys of secrets and of the broker")
+	}
 	if err != nil {
 		return err
 	}
