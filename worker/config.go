@@ -41,4 +41,10 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Index.Username, "elasticsearch-username", "", "user for the cluster, instead of an API key")
 	fs.StringVar(&c.Index.Password, "elasticsearch-password", "", "password for the cluster")
 	fs.StringVar(&c.Index.CAFile, "elasticsearch-ca-file", "", "PEM file of the authority that signed the cluster's certificate")
+	batching := &c.Index.Batching
+	setting.Choice(fs, &batching.On, "bulk-batching", "on", "off to send every .index execution in a request of its own, on or off", map[string]bool{"on": true, "off": false})
+	setting.Count(fs, &batching.InFlight, "bulk-in-flight", "4", "_bulk requests at once, with refresh and without each; what comes meanwhile leaves together")
+	setting.Bytes(fs, &batching.Bytes, "bulk-bytes", "8MiB", "size of a _bulk request for several executions")
+	setting.Count(fs, &batching.Documents, "bulk-documents", "5000", "documents in a _bulk request for several executions")
+	setting.Bytes(fs, &batching.Queue, "bulk-queue", "64MiB", "size of the .index executions that wait; more are answered busy")
 }

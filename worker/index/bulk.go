@@ -8,24 +8,52 @@ import (
 	"patchbay.dev/shared/schema"
 )
 
-// action is the line before each document. Kibana sends op_type inside index,
-// not create: Elasticsearch takes both for a create with an id of its own.
+// action is the line before each document when the path names the index. Kibana
+// sends op_type inside index, not create: Elasticsearch takes both for a create
+// with an id of its own.
 const action = `{"index":{"op_type":"create"}}` + "\n"
 
-// bulkBody returns the NDJSON of a _bulk request. Documents stand in it as they
-// were sent, but for line breaks between their parts and the member timeField,
-// "" for none, which is set to now.
-func bulkBody(documents []schema.Record, timeField string, now time.Time) []byte {
-	size := 0
-	for _, d := range documents {
-		size += len(action) + len(d) + 1
+// actionFor is action when the path names no index.
+func actionFor(index string) string {
+	return `{"index":{"_index":` + string(appendString(nil, index)) + `,"op_type":"create"}}` + "\n"
+}
+
+// execution is what one caller wants to have written.
+type execution struct {
+	target    string
+	documents []schema.Record
+	timeField string // of every document, set to now; "" for none
+	now       time.Time
+}
+
+// linesSize returns how many bytes appendLines appends, at most but for a name of
+// timeField that is escaped.
+func linesSize(documents []schema.Record, action, timeField int) int {
+	each := action + 1
+	if timeField > 0 {
+		each += timeField + len(`"":"2006-01-02T15:04:05.000Z",`)
 	}
+	size := len(documents) * each
+	for _, d := range documents {
+		size += len(d)
+	}
+	return size
+}
+
+// bulkBody returns the NDJSON of a _bulk request for one index.
+func bulkBody(documents []schema.Record, timeField string, now time.Time) []byte {
+	body := make([]byte, 0, linesSize(documents, len(action), len(timeField)))
+	return appendLines(body, action, documents, timeField, now)
+}
+
+// appendLines appends NDJSON, each document after the line action. Documents
+// stand in it as they were sent, but for line breaks between their parts and the
+// member timeField, "" for none, which is set to now.
+func appendLines(body []byte, action string, documents []schema.Record, timeField string, now time.Time) []byte {
 	var value []byte
 	if timeField != "" {
 		value = now.UTC().AppendFormat(nil, `"2006-01-02T15:04:05.000Z"`)
-		size += len(documents) * (len(timeField) + len(`"":,`) + len(value))
 	}
-	body := make([]byte, 0, size)
 	for _, d := range documents {
 		body = append(body, action...)
 		start := len(body)

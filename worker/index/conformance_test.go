@@ -16,6 +16,16 @@ import (
 )
 
 func TestConformance(t *testing.T) { //nolint:paralleltest // the suite counts goroutines
+	for name, batching := range map[string]index.Batching{
+		"without batches": {},
+		"with batches":    {On: true, InFlight: 2, Bytes: 8 << 20, Documents: 5000, Queue: 64 << 20},
+	} {
+		t.Run(name, func(t *testing.T) { conforms(t, batching) })
+	}
+}
+
+func conforms(t *testing.T, batching index.Batching) {
+	t.Helper()
 	const user, password = "patchbay", "pass/word é"
 	cluster := elastictest.StartWith(elastictest.Options{Username: user, Password: password})
 	t.Cleanup(cluster.Close)
@@ -39,7 +49,7 @@ func TestConformance(t *testing.T) { //nolint:paralleltest // the suite counts g
 	hanging, flooding := request("silent"), request("large")
 	e := pooltest.Executor{
 		New: func(t *testing.T, _ *slog.Logger) (pool.Handler, func()) {
-			executor, err := index.New(index.Config{URL: proxy.URL, Username: user, Password: password}, 64<<10)
+			executor, err := index.New(index.Config{URL: proxy.URL, Username: user, Password: password, Batching: batching}, 64<<10)
 			if err != nil {
 				t.Fatal(err)
 			}

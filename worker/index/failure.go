@@ -15,6 +15,7 @@ import (
 	"patchbay.dev/shared/schema"
 	"patchbay.dev/shared/wire"
 	"patchbay.dev/worker/outbound"
+	"patchbay.dev/worker/pool"
 )
 
 const message = "error indexing documents" // Kibana's, for every failure
@@ -23,6 +24,14 @@ const message = "error indexing documents" // Kibana's, for every failure
 // would not go better later.
 func refused(reason string) *wire.Failure {
 	return &wire.Failure{Message: message, ServiceMessage: reason, Source: wire.User}
+}
+
+// stopping is the failure of an execution that was not sent when the worker
+// stopped.
+func stopping() *wire.Failure {
+	failure := refused(pool.ErrStopping.Error())
+	failure.Retry = wire.RetryLater()
+	return failure
 }
 
 // unknown is the failure of an execution that was sent and of which the cluster
@@ -54,7 +63,7 @@ func (e *Executor) noAnswer(ctx context.Context, err error, sent bool) *wire.Fai
 // tooLarge answers for a response over the limit. Elasticsearch begins it with
 // whether any document failed: then the outcome is known all the same.
 func (e *Executor) tooLarge(response *esapi.Response, answer []byte) (json.RawMessage, error) {
-	limit := fmt.Sprintf("the cluster's answer is larger than %d bytes (PATCHBAY_MAX_RESPONSE)", e.maxResponse)
+	limit := e.overLimit()
 	if response.IsError() {
 		reason := strconv.Itoa(response.StatusCode) + ": " + limit
 		return nil, refusedByCluster(response.StatusCode, response.Header, []byte(reason), e.now())
@@ -68,6 +77,10 @@ func (e *Executor) tooLarge(response *esapi.Response, answer []byte) (json.RawMe
 	default:
 		return append(beginning, `"items":[]}`...), nil
 	}
+}
+
+func (e *Executor) overLimit() string {
+	return fmt.Sprintf("the cluster's answer is larger than %d bytes (PATCHBAY_MAX_RESPONSE)", e.maxResponse)
 }
 
 // beforeItems returns the bytes of a _bulk answer before its items, and whether
@@ -106,10 +119,9 @@ func refusedByCluster(status int, header http.Header, body []byte, now time.Time
 	}
 	// What stands before the cluster may have passed the request on and lost the
 	// answer. Elasticsearch itself says on every answer that it is its own.
-	own := header.Get("X-Elastic-Product") != ""
 	lost := status >= 500 || status == http.StatusRequestTimeout || status == 499
 	switch {
-	case lost && !own:
+	case lost && !own(header):
 		return unknown(reason)
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 		return &wire.Failure{Message: message, ServiceMessage: reason, Retry: outbound.RetryAfter(header.Get("Retry-After"), now), Source: wire.User}
@@ -117,6 +129,8 @@ func refusedByCluster(status int, header http.Header, body []byte, now time.Time
 		return refused(reason)
 	}
 }
+
+func own(header http.Header) bool { return header.Get("X-Elastic-Product") != "" }
 
 // cause is how Elasticsearch tells of an error.
 type cause struct {

@@ -1,30 +1,25 @@
 // Package index executes ".index" connectors: it writes documents to
-// Elasticsearch with one _bulk request per execution.
+// Elasticsearch with _bulk requests, which executions share under load.
 package index
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8"
-	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/wire"
-	"patchbay.dev/worker/outbound"
 	"patchbay.dev/worker/pool"
 )
 
@@ -35,6 +30,7 @@ type Config struct {
 	Username string // instead of an API key
 	Password string
 	CAFile   string // PEM; "" for the system's authorities
+	Batching Batching
 }
 
 // Limits of the connection to the cluster. The answer itself may take as long as
@@ -45,6 +41,8 @@ const (
 	maxIdleConns = 256 // kept open; far more than a worker's slots
 )
 
+const patience = time.Second // a bulk usually takes milliseconds
+
 type bulkJob = pool.Job[connector.IndexConfig, connector.None, connector.IndexParams]
 
 // Executor writes to one cluster. It is safe for concurrent use.
@@ -54,12 +52,20 @@ type Executor struct {
 	redactor    *strings.Replacer
 	maxResponse int64
 	now         func() time.Time
+	wait        func(ctx context.Context, d time.Duration) error // until a document is sent again
+	patience    time.Duration                                    // with a bulk in flight, before others leave
+
+	batching         Batching
+	batches, refresh *batcher // of executions without and with refresh
+	counters         counters
 }
 
 // New returns an Executor that reads at most maxResponse bytes of an answer. The
 // error names the setting that is wrong.
 func New(config Config, maxResponse int64) (*Executor, error) {
-	e := &Executor{redactor: config.redactor(), maxResponse: maxResponse, now: time.Now, transport: &http.Transport{
+	e := &Executor{redactor: config.redactor(), maxResponse: maxResponse, now: time.Now, wait: wait, patience: patience}
+	e.batching, e.batches, e.refresh = config.Batching, newBatcher(e, false), newBatcher(e, true)
+	e.transport = &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		TLSHandshakeTimeout: dialTimeout,
@@ -68,7 +74,7 @@ func New(config Config, maxResponse int64) (*Executor, error) {
 		MaxIdleConnsPerHost: maxIdleConns,
 		IdleConnTimeout:     idleTimeout,
 		DisableCompression:  true, // the answer is passed on as it is
-	}}
+	}
 	if config.URL == "" {
 		return e, nil
 	}
@@ -134,11 +140,17 @@ func readAuthorities(file string) (*x509.CertPool, error) {
 	return authorities, nil
 }
 
-// Close closes idle connections to the cluster.
-func (e *Executor) Close() { e.transport.CloseIdleConnections() }
+// Close ends what waits for its turn and closes idle connections to the cluster.
+// It returns when no bulk is under way.
+func (e *Executor) Close() {
+	e.batches.close()
+	e.refresh.close()
+	e.transport.CloseIdleConnections()
+}
 
 // Execute writes the documents of the params and returns the cluster's own
-// answer to the _bulk request. An error is a *[wire.Failure].
+// answer to the _bulk request, as far as it concerns these documents. An error is
+// a *[wire.Failure], or [pool.ErrBusy] if nothing was sent since too much waits.
 func (e *Executor) Execute(ctx context.Context, job bulkJob) (json.RawMessage, error) {
 	answer, err := e.write(ctx, job)
 	if failure, ok := errors.AsType[*wire.Failure](err); ok {
@@ -168,30 +180,15 @@ func (e *Executor) write(ctx context.Context, job bulkJob) (json.RawMessage, err
 	if name := job.Config.ExecutionTimeField; name != nil {
 		timeField = strings.TrimSpace(*name)
 	}
-	body := bulkBody(job.Params.Documents, timeField, e.now())
-
-	ctx, sent := outbound.TraceSent(ctx)
-	response, err := esapi.BulkRequest{
-		Index:   url.PathEscape(target), // esapi pastes it into the path
-		Body:    bytes.NewReader(body),
-		Refresh: strconv.FormatBool(job.Config.Refresh),
-	}.Do(ctx, e.client)
-	if err != nil {
-		return nil, e.noAnswer(ctx, err, sent.Load())
+	x := &execution{target, job.Params.Documents, timeField, e.now()}
+	var r result
+	if e.batching.On {
+		r = e.persist(ctx, x, job.Config.Refresh)
+	} else {
+		r = e.alone(ctx, x, job.Config.Refresh)
 	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, e.maxResponse+1))
-	if err != nil && !response.IsError() { // an error status says enough without its body
-		return nil, e.noAnswer(ctx, err, true)
+	if r.err != nil {
+		return nil, r.err
 	}
-	if int64(len(answer)) > e.maxResponse {
-		return e.tooLarge(response, answer)
-	}
-	if response.IsError() {
-		return nil, refusedByCluster(response.StatusCode, response.Header, answer, e.now())
-	}
-	if err := checkItems(answer, len(job.Params.Documents)); err != nil {
-		return nil, err
-	}
-	return answer, nil
+	return r.data, nil
 }

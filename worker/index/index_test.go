@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/elastic/go-elasticsearch/v8/esapi"
 	"github.com/google/go-cmp/cmp"
 
 	"patchbay.dev/shared/connector"
@@ -277,4 +279,8 @@ func TestContextThatEndedSendsNothing(t *testing.T) {
 	if got := cluster.Requests(); got != 0 {
 		t.Errorf("%d requests arrived", got)
 	}
+}
+
+func response(status int, header http.Header) *esapi.Response {
+	return &esapi.Response{StatusCode: status, Header: header}
 }

@@ -28,8 +28,9 @@ type Job[C, S, P any] struct {
 // An error that is a *[wire.Failure] is answered as it stands; it must say
 // Unknown if the destination may have carried the job out. Any other error
 // becomes the service message of a generic failure that may be retried, as an
-// exception does in Kibana; it says that nothing was carried out. Execute must
-// return soon after ctx ends.
+// exception does in Kibana; it says that nothing was carried out. [ErrBusy] says
+// so too, and that the execution is another worker's. Execute must return soon
+// after ctx ends.
 type Execute[C, S, P any] func(ctx context.Context, job Job[C, S, P]) (json.RawMessage, error)
 
 // Handler runs the executions of one connector type.

@@ -83,6 +83,10 @@ var (
 	ErrStopping  = errors.New("the worker is stopping")
 )
 
+// ErrBusy is what an executor returns when it has no room for an execution of
+// which it has done nothing: the caller hears "busy", and may ask another worker.
+var ErrBusy = errors.New("too much is waiting")
+
 // Start subscribes to the executions of every handler's type. When it returns,
 // the broker sends them here, or will once nc is connected.
 func Start(nc *nats.Conn, handlers []Handler, options Options, log *slog.Logger) (*Pool, error) {
@@ -196,9 +200,13 @@ func (p *Pool) take(h Handler, msg *nats.Msg) {
 		return
 	}
 	p.jobs.Go(func() {
-		reply := p.run(h, msg)
+		reply, busy := p.run(h, msg)
 		// The slot is free before the caller can know: its next request finds it.
 		p.busy.Add(-1)
+		if busy {
+			p.signal(msg, wire.Busy)
+			return
+		}
 		p.reply(msg, reply)
 	})
 }
@@ -217,11 +225,12 @@ func (p *Pool) claim(msg *nats.Msg) bool {
 	return true
 }
 
-// run runs one execution and keeps its caller informed.
-func (p *Pool) run(h Handler, msg *nats.Msg) wire.Reply {
+// run runs one execution and keeps its caller informed. It returns busy if the
+// executor had no room for it.
+func (p *Pool) run(h Handler, msg *nats.Msg) (reply wire.Reply, busy bool) {
 	req, err := wire.DecodeRequest(msg.Data)
 	if err != nil {
-		return wire.Reply{Failure: thrown(fmt.Errorf("decode request: %w", err))}
+		return wire.Reply{Failure: thrown(fmt.Errorf("decode request: %w", err))}, false
 	}
 	timeout := time.Duration(req.TimeLeft)
 	ctx, stop := context.WithTimeoutCause(p.ctx, timeout, fmt.Errorf("the time limit of %s is over", timeout))
@@ -233,13 +242,16 @@ func (p *Pool) run(h Handler, msg *nats.Msg) wire.Reply {
 	defer p.heartbeat(msg)()
 
 	data, err := p.call(ctx, h, &req)
+	if errors.Is(err, ErrBusy) {
+		return wire.Reply{}, true
+	}
 	if err != nil {
 		failure := failureOf(err)
 		p.log.Warn("execution failed", "execution", req.ExecutionID, "space", req.Space, "connector", req.Connector.ID,
 			"type", req.Connector.Type, "message", failure.Message, "service_message", failure.ServiceMessage, "unknown", failure.Unknown)
-		return wire.Reply{Failure: failure}
+		return wire.Reply{Failure: failure}, false
 	}
-	return wire.Reply{Data: data}
+	return wire.Reply{Data: data}, false
 }
 
 // call runs the executor and turns a panic into an error.

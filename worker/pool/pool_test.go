@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -175,6 +176,24 @@ func TestFullWorkerAnswersBusyAtOnce(t *testing.T) {
 }
 
 // A probe is answered although no slot is free, and runs nothing.
+func TestExecutorWithoutRoomIsBusyAndItsSlotFree(t *testing.T) {
+	t.Parallel()
+	full := true
+	b := setup(t, pool.Options{Slots: 1}, func(context.Context, job) (json.RawMessage, error) {
+		if full {
+			full = false
+			return nil, fmt.Errorf("no room: %w", pool.ErrBusy)
+		}
+		return nil, nil
+	})
+	if signal, reply := next(t, b.send(t, "first", patience)); signal != wire.Busy {
+		t.Errorf("signal %q, reply %+v, want %s", signal, reply, wire.Busy)
+	}
+	if got := final(t, b.send(t, "second", patience)); got.Failure != nil {
+		t.Errorf("reply %+v, want success", got.Failure)
+	}
+}
+
 func TestProbeIsAnsweredByAFullWorker(t *testing.T) {
 	t.Parallel()
 	started, release := make(chan struct{}, 2), make(chan struct{})

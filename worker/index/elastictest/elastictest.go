@@ -8,10 +8,11 @@
 //
 // The name of the index chooses what goes wrong, so that a script of plain data
 // can ask for it; under any other name all goes well. In POST /_bulk the first
-// such name among the actions decides, but for per-item and no-reason, which
-// hold for the documents of that index alone.
+// such name among the actions decides, but for per-item, crowded and no-reason,
+// which hold for the documents of that index alone.
 //
 //	index            answer                                                   documents
+//	status-400       illegal_argument_exception                               dropped
 //	status-401       security_exception: who are you                          dropped
 //	status-403       security_exception: you may not                          dropped
 //	status-413       no body                                                  dropped
@@ -24,6 +25,11 @@
 //	status-503-in-5  as status-503, with Retry-After: 5                       dropped
 //	per-item         200; each document's member "status" (201, 400, 409,     those with 201,
 //	                 429 or 503) is the status of its item, 201 without one   or without one
+//	crowded          200; a document that comes for the first time has        those that come
+//	                 status 429                                               again
+//	crowded-whole    as status-429 when its first document comes for the      those that come
+//	                 first time                                               again
+//	ingest           200, with ingest_took                                    kept
 //	no-reason        200; every item has status 400 and an error that has     dropped
 //	                 no reason
 //	errors-no-items  200 with errors true and no items                        dropped
@@ -49,6 +55,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Options change what the stand-in demands and keeps. The zero value demands no
@@ -58,6 +65,9 @@ type Options struct {
 	Username string // instead of an API key
 	Password string
 	Discard  bool // keep neither documents nor requests, for benchmarks
+
+	MaxBody int           // bytes of a request, more are answered 413; 0 for any number
+	Delay   time.Duration // before each answer, for benchmarks
 }
 
 // Server is a running stand-in. It is also an [http.Handler], for a test that
@@ -80,6 +90,7 @@ type Server struct {
 	requests    []Request
 	violations  []string
 	documents   map[string][][]byte
+	seen        map[string]bool // documents that were rejected for want of room
 }
 
 // Request is one _bulk request as it came.
@@ -107,6 +118,7 @@ func StartWith(options Options) *Server {
 		closing:   make(chan struct{}),
 		arrived:   make(chan struct{}),
 		documents: make(map[string][][]byte),
+		seen:      make(map[string]bool),
 	}
 	s.server.Handler = s
 	s.server.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -244,6 +256,16 @@ func (s *Server) write(op operation) int64 {
 		s.documents[op.index] = append(s.documents[op.index], bytes.Clone(op.document))
 	}
 	return s.written
+}
+
+// isNew reports whether a document comes for the first time.
+func (s *Server) isNew(op operation) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := op.index + "\n" + string(op.document)
+	known := s.seen[key]
+	s.seen[key] = true
+	return !known
 }
 
 func (s *Server) violation(what string) {

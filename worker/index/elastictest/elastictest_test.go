@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -202,6 +203,33 @@ func TestBatchOverSeveralIndicesKeepsFaultsApart(t *testing.T) {
 	}
 	if got := len(s.Documents("any")); got != 1 {
 		t.Errorf("%d documents were written to any, want 1", got)
+	}
+}
+
+func TestFaultsThatPass(t *testing.T) {
+	t.Parallel()
+	s := StartWith(Options{MaxBody: 100, Delay: time.Microsecond})
+	defer s.Close()
+	for _, want := range []struct {
+		index, document string
+		status          int
+		part            string
+	}{
+		{"crowded", `{"a":1}`, 200, `"status":429`},
+		{"crowded", `{"a":1}`, 200, `"status":201`},
+		{"crowded", `{"a":2}`, 200, `"status":429`},
+		{"crowded-whole", `{"a":1}`, 429, "es_rejected_execution_exception"},
+		{"crowded-whole", `{"a":1}`, 200, `"status":201`},
+		{"ingest", `{"a":1}`, 200, `"took":3,"ingest_took":1,`},
+		{"status-400", `{"a":1}`, 400, "illegal_argument_exception"},
+		{"any", `{"a":"` + strings.Repeat("x", 60) + `"}`, 200, `"status":201`},
+		{"any", `{"a":"` + strings.Repeat("x", 61) + `"}`, 413, ""},
+	} {
+		head := "POST /" + want.index + "/_bulk?refresh=false HTTP/1.1\nContent-Type: application/json\n"
+		response, answer := exchange(t, s, head, index+want.document+"\n")
+		if response.StatusCode != want.status || !strings.Contains(answer, want.part) {
+			t.Errorf("%s %s: %s %s, want %d with %s", want.index, want.document, response.Status, answer, want.status, want.part)
+		}
 	}
 }
 

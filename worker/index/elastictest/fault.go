@@ -10,9 +10,10 @@ import (
 // fault answers the requests to an index in its own way.
 type fault func(s *Server, w http.ResponseWriter, r *http.Request, operations []operation, refresh string)
 
-// faults has a line for each row of the package's table, but for per-item and
-// no-reason: those are faults of documents, see applyOne.
+// faults has a line for each row of the package's table, but for per-item,
+// crowded and no-reason: those are faults of documents, see applyOne.
 var faults = map[string]fault{
+	"status-400":      always(malformed),
 	"status-401":      status401,
 	"status-403":      always(forbidden),
 	"status-413":      always(tooLarge),
@@ -26,14 +27,16 @@ var faults = map[string]fault{
 	"errors-no-items": always(func() *answer {
 		return ofElasticsearch(http.StatusOK, bulkAnswer{Errors: true, Took: 3, Items: []item{}})
 	}),
-	"html":        always(html),
-	"wrong-count": wrongCount,
-	"cut":         cut,
-	"reset":       reset,
-	"silent":      silent,
-	"large":       large,
-	"large-late":  largeLate,
-	"not-elastic": notElastic,
+	"crowded-whole": crowded,
+	"ingest":        ingest,
+	"html":          always(html),
+	"wrong-count":   wrongCount,
+	"cut":           cut,
+	"reset":         reset,
+	"silent":        silent,
+	"large":         large,
+	"large-late":    largeLate,
+	"not-elastic":   notElastic,
 }
 
 // always is a fault that drops the documents.
@@ -43,6 +46,24 @@ func always(answer func() *answer) fault {
 
 func status401(_ *Server, w http.ResponseWriter, r *http.Request, _ []operation, _ string) {
 	unauthenticated("unable to authenticate user [patchbay] for REST request [" + r.RequestURI + "]").write(w)
+}
+
+func malformed() *answer {
+	return failed(http.StatusBadRequest, "illegal_argument_exception", "Malformed action/metadata line [1], found [VALUE_STRING]")
+}
+
+func crowded(s *Server, w http.ResponseWriter, _ *http.Request, operations []operation, refresh string) {
+	if s.isNew(operations[0]) {
+		rejected().write(w)
+		return
+	}
+	success(s.apply(operations, refresh)).write(w)
+}
+
+func ingest(s *Server, w http.ResponseWriter, _ *http.Request, operations []operation, refresh string) {
+	a := success(s.apply(operations, refresh))
+	a.body = []byte(strings.Replace(string(a.body), `"took":3`, `"took":3,"ingest_took":1`, 1))
+	a.write(w)
 }
 
 func forbidden() *answer {

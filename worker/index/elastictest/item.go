@@ -21,6 +21,10 @@ func (s *Server) applyOne(op operation, position int, refresh string) result {
 	switch op.index {
 	case "per-item":
 		status, by = s.chosen(op, id)
+	case "crowded":
+		if s.isNew(op) {
+			status, by = http.StatusTooManyRequests, new(rejection())
+		}
 	case "no-reason":
 		status, by = http.StatusBadRequest, &cause{Type: "document_parsing_exception"}
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // ServeHTTP implements [http.Handler].
@@ -27,6 +28,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	held := s.receive(Request{URI: r.RequestURI, Index: index, Refresh: query.Get("refresh"), Header: r.Header, Body: body})
 	if held != nil && !s.wait(r, held) {
 		panic(http.ErrAbortHandler)
+	}
+	if s.options.Delay > 0 && !s.delay(r) {
+		panic(http.ErrAbortHandler)
+	}
+	if s.options.MaxBody > 0 && len(body) > s.options.MaxBody {
+		tooLarge().write(w)
+		return
 	}
 	if r.ContentLength < 0 {
 		s.violationOf(r, "the request has no Content-Length")
@@ -64,6 +72,14 @@ func (s *Server) wait(r *http.Request, until <-chan struct{}) bool {
 	case <-s.closing:
 	}
 	return false
+}
+
+// delay is wait for the delay of the options.
+func (s *Server) delay(r *http.Request) bool {
+	over := make(chan struct{})
+	timer := time.AfterFunc(s.options.Delay, func() { close(over) })
+	defer timer.Stop()
+	return s.wait(r, over)
 }
 
 // bulk answers a request that keeps the protocol.

@@ -1,0 +1,101 @@
+package index
+
+import "time"
+
+// flight is a place among the bulks in flight.
+//
+// A bulk is answered when the last of its indices has answered. One without its
+// primary shard takes a minute for that, and would hold up all who share bulks
+// with it. So a flight that lasts too long gives its place back, and its indices
+// are suspects: each leaves by itself and takes no place, with a bulk on trial at
+// a time, until one lands in time.
+type flight struct {
+	b      *batcher
+	target string    // the first one's
+	batch  []*member // nil for a caller who did not wait
+	trial  bool
+	slow   *time.Timer
+
+	// Under the batcher's mu.
+	overdue, landed bool
+}
+
+// takeOff takes a place. mu is held.
+func (b *batcher) takeOff(target string, batch []*member) *flight {
+	f := &flight{b: b, target: target, batch: batch, trial: b.isSuspect(target)}
+	if f.trial {
+		b.suspects[target] = f
+	} else {
+		b.inFlight++
+	}
+	f.slow = time.AfterFunc(b.e.patience, f.delay)
+	return f
+}
+
+// giveBack gives the place back. mu is held.
+func (f *flight) giveBack() {
+	if f.trial {
+		f.b.suspects[f.target] = nil
+	} else {
+		f.b.inFlight--
+	}
+}
+
+// land ends a flight.
+func (f *flight) land() {
+	f.b.mu.Lock()
+	defer f.b.mu.Unlock()
+	f.landed = true
+	f.slow.Stop()
+	if f.overdue {
+		return
+	}
+	f.giveBack()
+	if f.trial {
+		delete(f.b.suspects, f.target)
+	}
+	f.b.dispatch()
+}
+
+// delay tells that a flight lasts too long.
+func (f *flight) delay() {
+	f.b.mu.Lock()
+	defer f.b.mu.Unlock()
+	if f.landed || f.overdue {
+		return
+	}
+	f.overdue = true
+	f.giveBack()
+	f.b.suspect(f.target)
+	for _, m := range f.batch {
+		f.b.suspect(m.target)
+	}
+	f.b.dispatch()
+}
+
+// maxSuspects bounds what is remembered of indices that nobody writes to any more.
+const maxSuspects = 10_000
+
+func (b *batcher) suspect(target string) {
+	if !b.isSuspect(target) && len(b.suspects) < maxSuspects {
+		b.suspects[target] = nil
+	}
+}
+
+func (b *batcher) isSuspect(target string) bool {
+	_, ok := b.suspects[target]
+	return ok
+}
+
+// mayLeave reports whether there is a place for an execution. mu is held.
+func (b *batcher) mayLeave(target string) bool {
+	if trial, ok := b.suspects[target]; ok {
+		return trial == nil
+	}
+	return b.inFlight < b.e.batching.InFlight
+}
+
+// mayJoin reports whether executions for two indices may share a bulk.
+func (b *batcher) mayJoin(first, target string) bool {
+	return first == target || !b.isSuspect(first) && !b.isSuspect(target)
+}

@@ -1,0 +1,106 @@
+package index
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/elastic/go-elasticsearch/v8/esapi"
+
+	"patchbay.dev/shared/wire"
+	"patchbay.dev/worker/outbound"
+)
+
+// reply is what came of one _bulk request.
+type reply struct {
+	response *esapi.Response // its body is read
+	answer   []byte          // that body, cut one byte after the limit
+	err      error           // why there is no whole answer
+	sent     bool            // if so: whether the cluster may have got anything
+}
+
+// send sends a _bulk request, to /_bulk if index is "", and reads at most limit
+// bytes of its answer and one.
+func (e *Executor) send(ctx context.Context, index string, body []byte, refresh bool, limit int64) reply {
+	ctx, sent := outbound.TraceSent(ctx)
+	response, err := esapi.BulkRequest{
+		Index:   url.PathEscape(index), // esapi pastes it into the path
+		Body:    bytes.NewReader(body),
+		Refresh: strconv.FormatBool(refresh),
+	}.Do(ctx, e.client)
+	if err != nil {
+		return reply{err: err, sent: sent.Load()}
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
+	if err != nil && !response.IsError() { // an error status says enough without its body
+		return reply{err: err, sent: true}
+	}
+	return reply{response: response, answer: answer}
+}
+
+// result is what came of an execution.
+type result struct {
+	data json.RawMessage // the cluster's answer, also to some failures
+	err  error           // what the caller gets instead
+	// rejected are the documents, by their place, that the cluster had no room for;
+	// they may be sent again. retryAfter is its header of that name.
+	rejected   []int
+	retryAfter string
+}
+
+// alone sends an execution in a request of its own.
+func (e *Executor) alone(ctx context.Context, x *execution, refresh bool) result {
+	body := bulkBody(x.documents, x.timeField, x.now)
+	e.counters.count(1, len(x.documents), len(body))
+	r := e.send(ctx, x.target, body, refresh, e.maxResponse)
+	if r.err != nil {
+		return result{err: e.noAnswer(ctx, r.err, r.sent)}
+	}
+	if r.response.IsError() || int64(len(r.answer)) > e.maxResponse {
+		return e.told(r, len(x.documents))
+	}
+	s, err := scan(r.answer)
+	if err == nil && len(s.each) == len(x.documents) {
+		return e.ofShare(s.whole(), len(x.documents))
+	}
+	return result{err: checkItems(r.answer, len(x.documents)), data: r.answer}
+}
+
+// told is the result of an execution of n documents whose answer is an error
+// status, or larger than the limit.
+func (e *Executor) told(r reply, n int) result {
+	var told result
+	if int64(len(r.answer)) > e.maxResponse {
+		told.data, told.err = e.tooLarge(r.response, r.answer)
+	} else {
+		told.err = refusedByCluster(r.response.StatusCode, r.response.Header, r.answer, e.now())
+	}
+	if whole := (item{Status: r.response.StatusCode}); whole.rejected() && own(r.response.Header) {
+		told.retryAfter = r.response.Header.Get("Retry-After")
+		for i := range n {
+			told.rejected = append(told.rejected, i)
+		}
+	}
+	return told
+}
+
+// ofShare is the result of an execution of n documents that got a share.
+func (e *Executor) ofShare(s share, n int) result {
+	switch {
+	case int64(len(s.answer)) > e.maxResponse:
+		return e.told(reply{response: &esapi.Response{StatusCode: http.StatusOK}, answer: s.answer}, n)
+	case s.written:
+		return result{data: s.answer}
+	}
+	err := checkItems(s.answer, n)
+	if failure, ok := errors.AsType[*wire.Failure](err); ok && failure.Unknown {
+		return result{err: err}
+	}
+	return result{data: s.answer, err: err, rejected: s.rejected}
+}
