@@ -24,7 +24,7 @@ const SignalHeader = "patchbay-signal"
 
 // Signals, the values of [SignalHeader].
 const (
-	// Busy says that the worker has no free slot and did not start the job.
+	// Busy says that the worker has no room for the job now and did not start it.
 	Busy = "busy"
 	// Running says that the job is still running; sent by jobs that last.
 	Running = "running"
