@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"patchbay.dev/deploy/inprocess"
+	"patchbay.dev/shared/diagnose"
 	"patchbay.dev/shared/setting"
 )
 
@@ -20,6 +21,7 @@ func TestSettingsAreKnownAndDocumented(t *testing.T) {
 	fs := flag.NewFlagSet("all", flag.ContinueOnError)
 	config.Flags(fs)
 	logging.Flags(fs)
+	new(diagnose.Config).Flags(fs)
 	new(setting.Broker).Flags(fs) // of the separate programs
 	fs.String("seal-public-key-file", "", "")
 	var declared []string

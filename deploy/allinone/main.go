@@ -14,6 +14,7 @@ import (
 
 	"patchbay.dev/api"
 	"patchbay.dev/deploy/inprocess"
+	"patchbay.dev/shared/diagnose"
 	"patchbay.dev/shared/setting"
 )
 
@@ -33,6 +34,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	var config inprocess.Config
 	var logging setting.Log
+	var diagnostics diagnose.Config
 	if len(args) > 0 && args[0] == "keys" {
 		return api.Keys(ctx, "allinone", args[1:], environ, stdout, stderr)
 	}
@@ -40,6 +42,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	fs.SetOutput(stderr)
 	config.Flags(fs)
 	logging.Flags(fs)
+	diagnostics.Flags(fs)
 	if slices.Equal(args, []string{"health"}) { // for images without a shell
 		if _, err := setting.Parse(fs, nil, environ); err != nil {
 			return err
@@ -56,6 +59,11 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	config.API.Program, config.API.LookupEnv = "allinone", os.LookupEnv
 	log := logging.New(stderr)
 	setting.Warn(log, unknown)
+	stopDiagnostics, err := diagnostics.Start(log)
+	if err != nil {
+		return err
+	}
+	defer stopDiagnostics()
 	config.API.Ready = func(url string) {
 		fmt.Fprintf(stdout, "Patchbay is ready at %s (data in %s)\n", url, config.API.DataDir)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"regexp"
 	"strings"
@@ -12,11 +11,11 @@ import (
 )
 
 // The run fails if a request is not answered as it should or a program does not
-// exit with 0, so that this holds the benchmark to the product.
+// exit with 0, so that this holds the benchmarks to the product.
 func TestQuickRunReportsEveryRow(t *testing.T) {
 	t.Parallel()
 	c := quick
-	c.connections = []int{64, 1}
+	c.only = []string{"B1", "B3"}
 	ctx, stop := context.WithTimeout(t.Context(), 4*time.Minute) // building takes most of it
 	defer stop()
 	var out strings.Builder
@@ -27,23 +26,37 @@ func TestQuickRunReportsEveryRow(t *testing.T) {
 
 	// Only the rows: a busy machine may have other units, or no answer at all in
 	// so short a time.
-	figure := regexp.MustCompile(`(–|[0-9][0-9.]*)( µs| ms| MiB| %)?( \([^)]*\))?`)
+	figure := regexp.MustCompile(`^(–|[0-9][0-9.]*( µs| ms| s| MiB| %)?)( ✗| to .*)?$`)
 	var got []string
 	for line := range strings.Lines(out.String()) {
 		if strings.HasPrefix(line, "| ") {
-			first, rest, _ := strings.Cut(strings.Trim(line, "| \n"), " | ")
-			got = append(got, first+" | "+figure.ReplaceAllString(rest, "N"))
+			cells := strings.Split(strings.Trim(line, "| \n"), " | ")
+			for i := range cells {
+				cells[i] = figure.ReplaceAllString(cells[i], "N")
+			}
+			got = append(got, strings.Join(cells, " | "))
 		}
 	}
 	want := []string{
-		"Connections | Program | Executions/s | pN | pN | Server CPU per execution | Load generator's share of CPU",
-		"64 | floor | N | N | N | N | N",
-		"64 | Patchbay | N | N | N | N | N",
-		"1 | floor | N | N | N | N | N",
-		"1 | Patchbay | N | N | N | N | N",
-		"Connections | Executions/s | pN | Server CPU per execution",
-		"64 | N | N | N",
-		"1 | N | N | N",
+		"# | What | Baseline | Reach | Aim | Median | Spread",
+		"B1 | `.server-log`, 64 at once: rate | floor, 64 | ≥ 0.80 | ≥ 0.90 | N | N",
+		"B1 | `.server-log`, 64 at once: p50 | floor, 64 | ≤ 1.40 | ≤ 1.20 | N | N",
+		"B1 | `.server-log`, 1 at once: rate | floor, 1 | ≥ 0.80 | ≥ 0.90 | N | N",
+		"B1 | `.server-log`, 1 at once: p50 | floor, 1 | ≤ 1.40 | ≤ 1.20 | N | N",
+		"B3 | `.index`, one document, 5 ms stub, 512 at once, batched: rate | not batched, 512 | ≥ 1.70 | N | N | N",
+		"B3 | the same: rate | 512 clients of the stub | N | ≥ 1.00 | N | N",
+		"B3 | the same: executions in one request to the stub | not batched, 512 | ≥ 30 | N | N | N",
+		"B3 | the same, 1 at once: p50 | not batched, 1 | ≤ 1.05 | N | N | N",
+		"# | Side | Good answers/s | p50 | p99 | Refused/s | p99 of refusals | Given up or failed/s | Server CPU per execution | Load generator's share of CPU",
+		"B1 | floor, 64 | N | N | N | N | N | N | N | N",
+		"B1 | Patchbay, 64 | N | N | N | N | N | N | N | N",
+		"B1 | floor, 1 | N | N | N | N | N | N | N | N",
+		"B1 | Patchbay, 1 | N | N | N | N | N | N | N | N",
+		"B3 | 512 clients of the stub | N | N | N | N | N | N | N | N",
+		"B3 | not batched, 512 | N | N | N | N | N | N | N | N",
+		"B3 | batched, 512 | N | N | N | N | N | N | N | N",
+		"B3 | not batched, 1 | N | N | N | N | N | N | N | N",
+		"B3 | batched, 1 | N | N | N | N | N | N | N | N",
 		"Program | First answer | Resident, idle | Resident, after the load",
 		"floor | N | N | N",
 		"Patchbay | N | N | N",
@@ -59,41 +72,19 @@ func TestQuickRunReportsEveryRow(t *testing.T) {
 	}
 }
 
-func TestAnswersOtherThanOKAreErrors(t *testing.T) {
-	t.Parallel()
-	const ok = "HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n"
-	for name, test := range map[string]struct{ answers, want string }{
-		"two good ones": {ok + `{"status":"ok"}` + ok + `{"status":"ok"}`, ""},
-		"status error":  {ok + `{"status":"ok"}` + "HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n" + `{"status":"error"}`, `the execution went wrong: {"status":"error"}`},
-		"not 200":       {"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}" + ok + `{"status":"ok"}`, "unexpected answer: HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}" + ok + `{"status":"ok"}`},
-		"no length":     {"HTTP/1.1 200 OK\r\n\r\n" + `{"status":"ok"}`, "the answer has no Content-Length"},
-		"cut":           {ok + `{"status":`, "read body: unexpected EOF"},
-		"nothing":       {"", "read answer: EOF"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			answers := answerReader{r: bufio.NewReader(strings.NewReader(test.answers))}
-			got := ""
-			for range 2 {
-				if err := answers.next(); err != nil {
-					got = err.Error()
-					break
-				}
-			}
-			if got != test.want {
-				t.Errorf("error %q, want %q", got, test.want)
-			}
-		})
-	}
-}
-
 func TestParseRefusesWhatCannotRun(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"-connections", "64,x"}, {"-connections", "0"}, {"-connections", ""}, {"-rounds", "0"}, {"-starts", "0"}, {"-duration", "0s"},
+		{"-rounds", "0"}, {"-starts", "0"}, {"-duration", "0s"}, {"-warmup", "0s"},
+		{"-only", "B9"}, {"-only", "B1,"}, {"-only", "B1,B1"}, {"-only", "b1"}, {"B1"},
 	} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("parse(%q) took it", args)
 		}
+	}
+	c, err := parse([]string{"-only", "B7,B1", "-quick"})
+	want := []string{"B1", "B7"}
+	if diff := cmp.Diff(want, c.only); diff != "" || err != nil {
+		t.Errorf("-only (-want +got):\n%s%v", diff, err)
 	}
 }

@@ -1,166 +1,168 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/textproto"
-	"slices"
-	"strconv"
 	"sync"
-	"syscall"
 	"time"
 )
 
-// answerLimit is how long one answer may take before the run is given up.
-const answerLimit = 10 * time.Second
+// load is what the load generator does for one measurement.
+type load struct {
+	address string
+	request []byte
+	good    []byte // what the body of a good answer has in it
 
-// sample is one measurement.
-type sample struct {
-	rate     float64       // executions per second
-	p50, p99 time.Duration // latency
-	server   time.Duration // CPU time of the program, per execution
-	share    float64       // of all CPU time used, the load generator's: 0 to 1
+	// Callers each send their next request when they have the answer to the last.
+	callers int
+	// Or requests are sent at this rate a second, whether or not the ones before
+	// are answered: 0 for callers.
+	rate float64
+	// patience is after what time a client gives up; 0: to wait in vain is an error.
+	patience time.Duration
+	// lenient: 429 and 503 are counted, not an error.
+	lenient bool
+
+	programs []*process // whose CPU counts
+	upstream *process   // the stub behind them; nil for none
 }
 
-// measure keeps the program busy over a number of connections, each of which
-// sends its next request when it has the answer. It is an error if any answer is
-// not a 200 with status ok.
-func (c *contestant) measure(ctx context.Context, connections int, warmup, duration time.Duration) (sample, error) {
+// to returns a load that posts body to a path of a program.
+func to(p *process, path, body, good string) load {
+	return load{
+		address: p.address, good: []byte(good), programs: []*process{p},
+		request: fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			path, p.address, len(body), body),
+	}
+}
+
+// execute returns a load that executes the connector "bench" of a program.
+func execute(p *process, params string) load {
+	return to(p, connectorPath+"bench/_execute", params, `"status":"ok"`)
+}
+
+// measure puts the load on the programs and measures after a warm-up. It is an
+// error if an answer is not good and the load is not lenient.
+func (l load) measure(ctx context.Context, warmup, duration time.Duration) (sample, error) {
 	from := time.Now().Add(warmup)
 	until := from.Add(duration)
-	request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-		executePath, c.address, len(executeBody), executeBody)
-
-	latencies := make([][]time.Duration, connections)
-	errs := make([]error, connections)
 	var clients sync.WaitGroup
-	for i := range connections {
-		clients.Go(func() { latencies[i], errs[i] = drive(ctx, c.address, request, from, until) })
+	var total record
+	offered := 0
+	clients.Go(func() {
+		if l.rate > 0 {
+			total, offered = l.arrive(ctx, from, until)
+		} else {
+			total = l.circle(ctx, from, until)
+		}
+	})
+	before, err1 := l.meter(ctx, from)
+	profiles := make([]error, len(l.programs))
+	for i, p := range l.programs {
+		if p.diagnostics != "" {
+			clients.Go(func() { profiles[i] = p.profile(ctx, duration) })
+		}
 	}
-	pid := c.process.Process.Pid
-	time.Sleep(time.Until(from))
-	own, server, err1 := spent(pid)
-	time.Sleep(time.Until(until))
-	ownEnd, serverEnd, err2 := spent(pid)
+	after, err2 := l.meter(ctx, until)
 	clients.Wait()
 	if ctx.Err() != nil {
 		return sample{}, context.Cause(ctx)
 	}
-	if failed := slices.DeleteFunc(errs, func(err error) bool { return err == nil }); len(failed) > 0 {
-		return sample{}, fmt.Errorf("%d connections failed, one with: %w", len(failed), failed[0])
+	if total.failure != nil && !l.lenient {
+		return sample{}, fmt.Errorf("a request failed: %w", total.failure)
 	}
-	if err := errors.Join(err1, err2); err != nil {
+	if err := errors.Join(errors.Join(profiles...), err1, err2); err != nil {
 		return sample{}, err
 	}
-
-	all := slices.Concat(latencies...)
-	if len(all) == 0 {
-		return sample{}, nil // a machine that stood still: a program that hangs is an error above
+	s := total.sample(duration, after.minus(before))
+	if l.rate > 0 {
+		s.offered = float64(offered) / duration.Seconds() / l.rate
 	}
-	slices.Sort(all)
-	own, server = ownEnd-own, serverEnd-server
-	return sample{
-		rate:   float64(len(all)) / duration.Seconds(),
-		p50:    all[len(all)/2],
-		p99:    all[len(all)*99/100],
-		server: server / time.Duration(len(all)),
-		share:  own.Seconds() / max((own+server).Seconds(), 1e-9),
-	}, nil
+	return s, nil
 }
 
-// drive sends request over one connection, again and again, and returns the
-// latencies of those that were answered between from and until.
-func drive(ctx context.Context, address string, request []byte, from, until time.Time) ([]time.Duration, error) {
-	conn, err := net.DialTimeout("tcp", address, answerLimit)
-	if err != nil {
-		return nil, err
+// circle has each caller send its next request when it has the answer.
+func (l *load) circle(ctx context.Context, from, until time.Time) record {
+	// After a refusal a caller does not come back at once.
+	const pauseAfterRefusal = 10 * time.Millisecond
+	clients := make([]client, l.callers)
+	var calling sync.WaitGroup
+	for i := range clients {
+		c := &clients[i]
+		c.load, c.from, c.until = l, from, until
+		calling.Go(func() {
+			defer c.close()
+			for time.Now().Before(until) && ctx.Err() == nil {
+				if c.ask(ctx) {
+					continue
+				}
+				if !l.lenient && c.failure != nil {
+					return
+				}
+				time.Sleep(pauseAfterRefusal)
+			}
+		})
 	}
-	defer conn.Close()
-	if err := conn.SetDeadline(until.Add(answerLimit)); err != nil {
-		return nil, err
+	calling.Wait()
+	var total record
+	for i := range clients {
+		total.add(&clients[i].record)
 	}
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
-
-	answers := answerReader{bufio.NewReader(conn), make([]byte, 0, 4096)}
-	var latencies []time.Duration
-	for sent := time.Now(); sent.Before(until); {
-		if _, err := conn.Write(request); err != nil {
-			return nil, err
-		}
-		if err := answers.next(); err != nil {
-			return nil, err
-		}
-		answered := time.Now()
-		if answered.After(from) && answered.Before(until) {
-			latencies = append(latencies, answered.Sub(sent))
-		}
-		sent = answered
-	}
-	return latencies, nil
+	return total
 }
 
-// answerReader reads just as much HTTP as the two programs speak, so that the
-// load generator takes little of the CPU that it shares with them.
-type answerReader struct {
-	r    *bufio.Reader
-	body []byte
-}
+// maxClients is how many requests may be in flight at a fixed rate: each has a
+// connection, and a process has so many files.
+const maxClients = 8000
 
-var (
-	statusOK      = []byte("HTTP/1.1 200 ")
-	contentLength = []byte("Content-Length")
-	bodyOK        = []byte(`"status":"ok"`)
-)
-
-// next reads one answer and returns an error unless it is the expected one.
-func (a *answerReader) next() error {
-	line, err := a.r.ReadSlice('\n')
-	if err != nil {
-		return fmt.Errorf("read answer: %w", err)
-	}
-	if !bytes.HasPrefix(line, statusOK) {
-		rest, _ := a.r.Peek(a.r.Buffered())
-		return fmt.Errorf("unexpected answer: %s%s", line, rest)
-	}
-	length := -1
-	for {
-		line, err := a.r.ReadSlice('\n')
-		if err != nil {
-			return fmt.Errorf("read header: %w", err)
+// arrive sends requests at a fixed rate and returns also how many it sent between
+// from and until.
+func (l *load) arrive(ctx context.Context, from, until time.Time) (total record, offered int) {
+	var mu sync.Mutex
+	var idle, all []*client
+	take := func() *client {
+		mu.Lock()
+		defer mu.Unlock()
+		if n := len(idle); n > 0 {
+			c := idle[n-1]
+			idle = idle[:n-1]
+			return c
 		}
-		if line = textproto.TrimBytes(line); len(line) == 0 {
+		if len(all) == maxClients {
+			return nil
+		}
+		c := &client{load: l, from: from, until: until}
+		all = append(all, c)
+		return c
+	}
+	var calling sync.WaitGroup
+	began := time.Now()
+	for k := 1; ctx.Err() == nil; k++ {
+		at := began.Add(time.Duration(float64(k) / l.rate * float64(time.Second)))
+		if !at.Before(until) || !time.Now().Before(until) {
 			break
 		}
-		if name, value, _ := bytes.Cut(line, []byte(":")); bytes.EqualFold(name, contentLength) {
-			if length, err = strconv.Atoi(string(textproto.TrimBytes(value))); err != nil {
-				return fmt.Errorf("read header: %w", err)
-			}
+		time.Sleep(time.Until(at))
+		c := take()
+		if c == nil {
+			total.failed, total.failure = total.failed+1, fmt.Errorf("more than %d requests are in flight", maxClients)
+			break
 		}
+		if time.Now().After(from) {
+			offered++
+		}
+		calling.Go(func() {
+			c.ask(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			idle = append(idle, c)
+		})
 	}
-	if length < 0 {
-		return errors.New("the answer has no Content-Length")
+	calling.Wait()
+	for _, c := range all {
+		c.close()
+		total.add(&c.record)
 	}
-	a.body = slices.Grow(a.body[:0], length)[:length]
-	if _, err := io.ReadFull(a.r, a.body); err != nil {
-		return fmt.Errorf("read body: %w", err)
-	}
-	if !bytes.Contains(a.body, bodyOK) {
-		return fmt.Errorf("the execution went wrong: %s", a.body)
-	}
-	return nil
-}
-
-// spent returns the CPU time used so far by this process and by another.
-func spent(pid int) (own, other time.Duration, err error) {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0, 0, err
-	}
-	other, _, err = usage(pid)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), other, err
+	return total, offered
 }

@@ -1,6 +1,5 @@
-// Command bench measures the synchronous execution of a ".server-log" connector
-// through the all-in-one beside its floor, a hand-written minimal program, and
-// prints a report in Markdown.
+// Command bench measures Patchbay beside baselines of the same machine and the
+// same minutes, and prints a report in Markdown.
 package main
 
 import (
@@ -13,22 +12,29 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 )
 
 type config struct {
-	rounds      int
-	starts      int           // per program; the last one is then put under load
-	warmup      time.Duration // before each measurement
-	duration    time.Duration // of each measurement
-	connections []int
+	only     []string // ids of the benchmarks to run
+	rounds   int
+	starts   int           // of each program whose start is timed
+	warmup   time.Duration // before each measurement
+	duration time.Duration // of each measurement
+	smoke    bool
+	picture  string // file for the picture; "" for none
+	profiles string // directory for profiles; "" for none
+
+	connectors, held int // of the benchmark of memory
 }
 
 // quick is a smoke run: every step once, too short for figures to mean much.
-var quick = config{rounds: 1, starts: 1, warmup: 100 * time.Millisecond, duration: 300 * time.Millisecond}
+var quick = config{
+	rounds: 1, starts: 1, warmup: 100 * time.Millisecond, duration: 300 * time.Millisecond, smoke: true, connectors: 500, held: 50,
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -47,36 +53,44 @@ func main() {
 }
 
 func parse(args []string) (config, error) {
-	var c config
+	c := config{connectors: 10_000, held: 1000}
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
-	fs.IntVar(&c.rounds, "rounds", 5, "measurements of each program at each number of connections")
-	fs.IntVar(&c.starts, "starts", 5, "how often each program is started, to time the start")
-	fs.DurationVar(&c.warmup, "warmup", time.Second, "load before each measurement")
-	fs.DurationVar(&c.duration, "duration", 4*time.Second, "length of each measurement")
-	connections := fs.String("connections", "64,1", "numbers of connections, with commas")
-	smoke := fs.Bool("quick", false, "a smoke run of a few seconds; sets all of the above but -connections")
+	only := fs.String("only", "", "ids of the benchmarks to run, with commas: B1,B3; all without it")
+	fs.IntVar(&c.rounds, "rounds", 5, "measurements of each side of a benchmark")
+	fs.IntVar(&c.starts, "starts", 5, "how often each program is started whose start is timed")
+	fs.DurationVar(&c.warmup, "warmup", 500*time.Millisecond, "load before each measurement")
+	fs.DurationVar(&c.duration, "duration", 3*time.Second, "length of each measurement")
+	fs.StringVar(&c.picture, "picture", "deploy/bench/bench.svg", "file for the picture of B1, B3 and B7, which must all run")
+	profiles := fs.String("profiles", "", "directory for CPU profiles of Patchbay while it is measured, which costs some of its speed")
+	smoke := fs.Bool("quick", false, "a smoke run of half a minute without a picture; sets all of the above but -only and -profiles")
 	if err := fs.Parse(args); err != nil {
 		return config{}, err
+	}
+	if fs.NArg() > 0 {
+		return config{}, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	if *smoke {
 		c = quick
 	}
-	for word := range strings.SplitSeq(*connections, ",") {
-		n, err := strconv.Atoi(word)
-		if err != nil || n < 1 {
-			return config{}, fmt.Errorf("-connections: %q is not a number above 0", word)
-		}
-		c.connections = append(c.connections, n)
-	}
+	c.profiles = *profiles
 	if c.rounds < 1 || c.starts < 1 || c.warmup <= 0 || c.duration <= 0 {
 		return config{}, errors.New("-rounds, -starts, -warmup and -duration must be above 0")
+	}
+	for _, b := range benchmarks {
+		if *only == "" || slices.Contains(strings.Split(*only, ","), b.id) {
+			c.only = append(c.only, b.id)
+		}
+	}
+	if *only != "" && len(c.only) != len(strings.Split(*only, ",")) {
+		return config{}, fmt.Errorf("-only: %q is not a list of different benchmarks from B1 to B8", *only)
 	}
 	return c, nil
 }
 
-// run builds and starts both programs, measures them in turns, writes the report
-// to out and what it is doing to progress. The error says if any request was not
-// answered as it should, or a program did not end well.
+// run builds the programs, runs the benchmarks one after the other, writes the
+// report to out and what it is doing to progress. The error says if any request
+// was not answered as it should, a program did not end well, or the load
+// generator was too slow for the figures to count.
 func run(ctx context.Context, c config, out, progress io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "patchbay-bench-")
 	if err != nil {
@@ -87,63 +101,46 @@ func run(ctx context.Context, c config, out, progress io.Writer) (err error) {
 	if err := build(ctx, dir); err != nil {
 		return err
 	}
-
-	contestants := []*contestant{
-		{name: "floor", binary: filepath.Join(dir, "floor")},
-		{name: "Patchbay", binary: filepath.Join(dir, "allinone"), product: true},
+	results := make(map[string]*result)
+	var failed []error // of one benchmark; the others run all the same
+	for _, b := range benchmarks {
+		if !slices.Contains(c.only, b.id) {
+			continue
+		}
+		fmt.Fprintf(progress, "%s: %s\n", b.id, b.what)
+		s := &stage{config: c, id: b.id, dir: dir, progress: progress}
+		r, err := b.run(ctx, s)
+		if err := errors.Join(err, s.end()); err != nil {
+			fmt.Fprintf(progress, "  it failed: %s\n", err)
+			failed = append(failed, fmt.Errorf("%s: %w", b.id, err))
+			continue
+		}
+		results[b.id] = r
 	}
-	for _, each := range contestants {
-		fmt.Fprintln(progress, "starting", each.name)
-		// Deferred first: a start that fails may leave a process behind.
-		defer func() { err = errors.Join(err, each.stop()) }()
-		if err := each.launch(ctx, c.starts); err != nil {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := report(ctx, out, c, results); err != nil {
+		return err
+	}
+	if c.picture != "" && results["B1"] != nil && results["B3"] != nil && results["B7"] != nil {
+		if err := writePicture(c.picture, results); err != nil {
 			return err
 		}
 	}
-	results, err := measureAll(ctx, c, contestants, progress)
-	if err != nil {
-		return err
+	if !c.smoke {
+		failed = append(failed, checkGenerator(results))
 	}
-	return report(out, c, contestants, results)
+	return errors.Join(failed...)
 }
 
-// build puts the binaries of both programs into dir.
+// build puts the binaries of all programs into dir.
 func build(ctx context.Context, dir string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", dir+string(filepath.Separator),
-		"patchbay.dev/deploy/allinone", "patchbay.dev/deploy/bench/floor")
+		"patchbay.dev/deploy/allinone", "patchbay.dev/api/cmd/api", "patchbay.dev/worker/cmd/worker",
+		"patchbay.dev/deploy/bench/floor", "patchbay.dev/deploy/bench/stub", "patchbay.dev/deploy/bench/broker")
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, output)
 	}
 	return nil
-}
-
-// key names one cell of the experiment.
-type key struct {
-	connections int
-	name        string
-}
-
-// measureAll measures the programs in turns, so that what else happens on the
-// machine meets both, and returns the rounds of each.
-func measureAll(ctx context.Context, c config, contestants []*contestant, progress io.Writer) (map[key][]sample, error) {
-	results := make(map[key][]sample)
-	for round := range c.rounds {
-		for _, connections := range c.connections {
-			for _, each := range contestants {
-				s, err := each.measure(ctx, connections, c.warmup, c.duration)
-				if err != nil {
-					return nil, fmt.Errorf("%s at %d connections: %w", each.name, connections, err)
-				}
-				fmt.Fprintf(progress, "round %d of %d, %d connections, %s: %.0f/s\n", round+1, c.rounds, connections, each.name, s.rate)
-				k := key{connections, each.name}
-				results[k] = append(results[k], s)
-			}
-		}
-	}
-	for _, each := range contestants {
-		if err := each.rest(); err != nil {
-			return nil, err
-		}
-	}
-	return results, nil
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"patchbay.dev/api"
+	"patchbay.dev/shared/diagnose"
 	"patchbay.dev/shared/seal"
 	"patchbay.dev/shared/setting"
 )
@@ -32,12 +33,14 @@ func run(ctx context.Context, args, environ []string) error {
 	var keyFile string
 	var hosts []string
 	var logging setting.Log
+	var diagnostics diagnose.Config
 	if len(args) > 0 && args[0] == "keys" {
 		return api.Keys(ctx, "api", args[1:], environ, os.Stdout, os.Stderr)
 	}
 	fs := flag.NewFlagSet("api", flag.ContinueOnError)
 	config.Flags(fs)
 	logging.Flags(fs)
+	diagnostics.Flags(fs)
 	broker.Flags(fs)
 	setting.Duration(fs, &config.ShutdownTimeout, "shutdown-timeout", "30s", "how long requests in flight may last once the api stops")
 	setting.List(fs, &hosts, "allowed-hosts", "*", "host names that connectors may reach, with commas; * for all")
@@ -60,6 +63,11 @@ func run(ctx context.Context, args, environ []string) error {
 	}
 	log := logging.New(os.Stderr)
 	setting.Warn(log, unknown)
+	stopDiagnostics, err := diagnostics.Start(log)
+	if err != nil {
+		return err
+	}
+	defer stopDiagnostics()
 	nc, err := connect(broker, log)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 // Command floor is the least that does the work of a synchronous execution: an
 // HTTP handler that asks a worker over NATS and a worker that writes a log line,
-// with the process layout of the all-in-one. Patchbay is measured beside it.
+// or a document to the cluster that -cluster names, with the process layout of
+// the all-in-one. Patchbay is measured beside it.
 //
 // It checks nothing, stores nothing and survives nothing: that is what the
 // difference to Patchbay pays for.
@@ -11,6 +12,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -26,7 +28,7 @@ import (
 )
 
 const (
-	subject = "floor.execute.server-log"
+	subject = "floor.execute"
 	timeout = 5 * time.Second
 )
 
@@ -39,20 +41,30 @@ type job struct {
 }
 
 type result struct {
-	ConnectorID string `json:"connector_id"`
-	Status      string `json:"status"`
+	ConnectorID string          `json:"connector_id"`
+	Status      string          `json:"status"`
+	Data        json.RawMessage `json:"data,omitempty"`
 }
+
+// executor does the work of one connector type and returns its data.
+type executor func(j *job) (json.RawMessage, error)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	cluster := flag.String("cluster", "", "URL of the cluster that documents go to; without one, messages go to the log")
+	flag.Parse()
+	kind, execute := job{Type: ".server-log", Config: json.RawMessage("{}")}, writeLog(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
+	if *cluster != "" {
+		kind, execute = job{Type: ".index", Config: json.RawMessage(`{"index":"bench"}`)}, index(*cluster)
+	}
+	if err := run(ctx, kind, execute); err != nil {
 		fmt.Fprintln(os.Stderr, "floor:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, kind job, execute executor) error {
 	broker, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true})
 	if err != nil {
 		return err
@@ -73,25 +85,26 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer apiConn.Close()
-	if err := work(workerConn); err != nil {
+	if err := work(workerConn, execute); err != nil {
 		return err
 	}
-	return serve(ctx, apiConn)
+	return serve(ctx, apiConn, kind)
 }
 
 // work answers jobs, each in a goroutine of its own.
-func work(nc *nats.Conn) error {
-	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+func work(nc *nats.Conn, execute executor) error {
 	_, err := nc.QueueSubscribe(subject, "workers", func(msg *nats.Msg) {
 		go func() {
 			var j job
-			var params struct{ Message string }
-			status := "ok"
-			if errors.Join(json.Unmarshal(msg.Data, &j), json.Unmarshal(j.Params, &params)) != nil {
-				status = "error"
+			r := result{Status: "ok"}
+			err := json.Unmarshal(msg.Data, &j)
+			if err == nil {
+				r.Data, err = execute(&j)
 			}
-			log.Info("Server log: "+params.Message, "space", j.Space, "type", j.Type, "execution", j.ID) //nolint:sloglint // as the connector does
-			if answer, err := json.Marshal(result{Status: status}); err == nil {
+			if err != nil {
+				r.Status = "error"
+			}
+			if answer, err := json.Marshal(r); err == nil {
 				_ = msg.Respond(answer) // without an answer the caller's time ends
 			}
 		}()
@@ -102,10 +115,22 @@ func work(nc *nats.Conn) error {
 	return nc.Flush()
 }
 
+// writeLog writes the message of a job as one line.
+func writeLog(log *slog.Logger) executor {
+	return func(j *job) (json.RawMessage, error) {
+		var params struct{ Message string }
+		if err := json.Unmarshal(j.Params, &params); err != nil {
+			return nil, err
+		}
+		log.Info("Server log: "+params.Message, "space", j.Space, "type", j.Type, "execution", j.ID) //nolint:sloglint // as the connector does
+		return nil, nil
+	}
+}
+
 // serve answers HTTP until ctx ends.
-func serve(ctx context.Context, nc *nats.Conn) error {
+func serve(ctx context.Context, nc *nats.Conn, kind job) error {
 	e := echo.New()
-	e.POST("/api/actions/connector/:id/_execute", func(c echo.Context) error { return execute(c, nc) })
+	e.POST("/api/actions/connector/:id/_execute", func(c echo.Context) error { return ask(c, nc, kind) })
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -124,16 +149,16 @@ func serve(ctx context.Context, nc *nats.Conn) error {
 	return h.Shutdown(ctx)
 }
 
-func execute(c echo.Context, nc *nats.Conn) error {
+// ask has a worker do a job of a kind and answers with what came of it.
+func ask(c echo.Context, nc *nats.Conn, j job) error {
 	var body struct {
 		Params json.RawMessage `json:"params"`
 	}
 	if err := json.NewDecoder(c.Request().Body).Decode(&body); err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, err.Error())
 	}
-	data, err := json.Marshal(job{
-		ID: rand.Text(), Type: ".server-log", Space: "default", Config: json.RawMessage("{}"), Params: body.Params,
-	})
+	j.ID, j.Space, j.Params = rand.Text(), "default", body.Params
+	data, err := json.Marshal(j)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"patchbay.dev/shared/diagnose"
 	"patchbay.dev/shared/seal"
 	"patchbay.dev/shared/setting"
 	"patchbay.dev/worker"
@@ -31,9 +32,11 @@ func run(ctx context.Context, args, environ []string) error {
 	var keyFile string
 	var hosts []string
 	var logging setting.Log
+	var diagnostics diagnose.Config
 	fs := flag.NewFlagSet("worker", flag.ContinueOnError)
 	config.Flags(fs)
 	logging.Flags(fs)
+	diagnostics.Flags(fs)
 	broker.Flags(fs)
 	setting.Duration(fs, &config.ShutdownTimeout, "shutdown-timeout", "30s", "how long running executions may last once the worker stops")
 	setting.List(fs, &hosts, "allowed-hosts", "*", "host names that connectors may reach, with commas; * for all")
@@ -56,6 +59,11 @@ func run(ctx context.Context, args, environ []string) error {
 	}
 	log := logging.New(os.Stderr)
 	setting.Warn(log, unknown)
+	stopDiagnostics, err := diagnostics.Start(log)
+	if err != nil {
+		return err
+	}
+	defer stopDiagnostics()
 	nc, err := connect(broker, log)
 	if err != nil {
 		return err
