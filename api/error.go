@@ -86,7 +86,7 @@ func problemOf(err error, c echo.Context) *problem {
 		return &problem{status: http.StatusNotFound, message: "There is no such API key."}
 	case errors.Is(err, store.ErrKeysFull):
 		return badRequest("There are as many API keys as there may be; revoke some or raise PATCHBAY_MAX_KEYS.")
-	case errors.Is(err, errNoKey):
+	case errors.Is(err, errNoKey), errors.Is(err, errKeyFile):
 		return &problem{status: http.StatusInternalServerError, message: "The server is not set up for this: " + err.Error() + "."}
 	case errors.Is(err, errRotating): // Kibana's words and status
 		return tooMany("Encryption key rotation is in progress already.", retryAfter)

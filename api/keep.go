@@ -28,6 +28,10 @@ type keeper struct {
 // errNoKey tells the operator what to do before a secret can be kept.
 var errNoKey = errors.New("secrets cannot be kept without a key to seal them to: set PATCHBAY_SEAL_PUBLIC_KEY_FILE for the api")
 
+// errKeyFile says that the file of the key has changed and cannot be read: what the
+// workers' key is by now, nobody here knows.
+var errKeyFile = errors.New("the current key is not known: PATCHBAY_SEAL_PUBLIC_KEY_FILE (in the all-in-one PATCHBAY_SEAL_KEY_FILE)")
+
 // keep returns the config and the sealed secrets, nil for a type without any. The
 // error is a *[problem], a *[connector.Invalid] or [errNoKey].
 func (k keeper) keep(space, id, typeID string, config, secrets schema.Record) (json.RawMessage, []byte, error) {

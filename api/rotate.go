@@ -30,7 +30,7 @@ var (
 type rotationBody struct {
 	Total      int `json:"total"`      // connectors with secrets, whatever key they are sealed to
 	Successful int `json:"successful"` // now sealed to the current key, and before to another
-	Failed     int `json:"failed"`     // still sealed to another; the log says why
+	Failed     int `json:"failed"`     // still sealed to another, or no worker confirms the key; the log says why
 }
 
 // readRotate takes any body and looks at none; what matters is that the limit on
@@ -55,12 +55,15 @@ func (s *server) rotateSecrets(c echo.Context, _ struct{}) error {
 	if s.keeper.key == nil {
 		return errNoKey
 	}
-	key := s.keeper.logged(s.keeper.key.Reload())
+	key, err := s.keeper.key.Reload()
+	if err != nil { // to the key from before would be to no avail, or worse
+		return fmt.Errorf("%w: %w", errKeyFile, err)
+	}
 	// Who still saves with the key from before must be seen below.
 	s.rotation.saving.wait()
 	ctx := c.Request().Context()
 	r := &rotator{server: s, key: key.ID(), batches: make(map[string]*batch)}
-	err := r.run(ctx)
+	err = r.run(ctx)
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}

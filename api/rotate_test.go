@@ -95,9 +95,24 @@ func resealWith(ring *seal.Ring, request wire.ResealRequest) (reply wire.ResealR
 	return reply
 }
 
-// serveReseal stands in for a worker of .jira; the answer to a batch is what answer
-// returns, none for nil.
+// serveReseal stands in for a worker of .jira with the ring file; the answer to a
+// batch is what answer returns, none for nil.
 func (r *rotating) serveReseal(answer func(wire.ResealRequest) *wire.ResealReply) {
+	r.Helper()
+	r.serve(func(request wire.ResealRequest) *wire.ResealReply {
+		if len(request.Items) > 0 {
+			return answer(request)
+		}
+		ring, err := seal.ReadRing(r.file)
+		if err != nil {
+			r.Error(err)
+		}
+		return &wire.ResealReply{Key: ring.Public().ID().String()}
+	})
+}
+
+// serve is serveReseal that leaves the question for the newest key to answer.
+func (r *rotating) serve(answer func(wire.ResealRequest) *wire.ResealReply) {
 	r.Helper()
 	_, err := r.workers.QueueSubscribe("patchbay.v1.reseal.jira", wire.QueueGroup, func(msg *nats.Msg) {
 		var request wire.ResealRequest
@@ -257,7 +272,7 @@ func TestRotationFailuresAreCountedAndLogged(t *testing.T) {
 	r.wantRotated(5, 0, 3)
 	for _, want := range []string{
 		`space=ops connector=lost type=.jira reason="the secrets are sealed to the key ` + foreign.Public().ID().String(),
-		`space=ops connector=gone type=.gone reason="no worker is running for this connector type"`,
+		`space=ops connector=gone type=.gone reason="no worker to confirm that a prune is safe: no worker is running for this connector type"`,
 		`space=ops connector=broken type=.jira reason="the sealed secrets cannot be read"`,
 	} {
 		if n := strings.Count(r.log.String(), `msg="secrets were not rotated" `+want); n != 2 {
@@ -508,9 +523,25 @@ func TestAnAPIThatStopsTellsTheCallerOfARotation(t *testing.T) {
 	broker := startBroker(t, 0)
 	workers := connect(t, broker)
 	arrived := make(chan struct{}, 1)
+	file := filepath.Join(t.TempDir(), "seal.key")
 	if _, err := workers.QueueSubscribe("patchbay.v1.reseal.jira", wire.QueueGroup, func(m *nats.Msg) {
-		if len(m.Data) > 0 { // and no probe
+		var request wire.ResealRequest
+		if len(m.Data) == 0 { // a probe
+			return
+		}
+		if err := json.Unmarshal(m.Data, &request); err != nil {
+			t.Error(err)
+		}
+		if len(request.Items) > 0 {
 			arrived <- struct{}{}
+			return
+		}
+		ring, err := seal.ReadRing(file)
+		if err != nil {
+			t.Error(err)
+		}
+		if err := m.Respond([]byte(`{"key":"` + ring.Public().ID().String() + `"}`)); err != nil {
+			t.Error(err)
 		}
 	}); err != nil {
 		t.Fatal(err)
@@ -518,7 +549,6 @@ func TestAnAPIThatStopsTellsTheCallerOfARotation(t *testing.T) {
 	if err := workers.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "seal.key")
 	if _, err := seal.ReadOrGenerate(file); err != nil {
 		t.Fatal(err)
 	}
@@ -548,7 +578,7 @@ func TestAnAPIThatStopsTellsTheCallerOfARotation(t *testing.T) {
 	}
 }
 
-func TestAPublicKeyThatCannotBeReadIsLoggedAndTheOldOneStays(t *testing.T) {
+func TestAPublicKeyThatCannotBeReadStopsRotationsAndTheOldOneStays(t *testing.T) {
 	t.Parallel()
 	var log syncBuffer
 	file := filepath.Join(t.TempDir(), "seal.pub")
@@ -574,8 +604,20 @@ func TestAPublicKeyThatCannotBeReadIsLoggedAndTheOldOneStays(t *testing.T) {
 	if err := ring.Public().Publish(file); err != nil {
 		t.Fatal(err)
 	}
-	b.wantAnswer(b.send("POST", rotatePath, ""), http.StatusOK, `{"total":0,"successful":0,"failed":0}`)
-	if !strings.Contains(log.String(), "public key of the seal cannot be read") || !strings.Contains(log.String(), testRing.Public().ID().String()) {
-		t.Errorf("log: %s\nwant the reason, and a rotation to the key from before", &log)
+	for range 2 { // whether it has changed cannot be known
+		b.wantError(b.send("POST", rotatePath, ""), http.StatusInternalServerError,
+			"The server is not set up for this: the current key is not known: "+
+				"PATCHBAY_SEAL_PUBLIC_KEY_FILE (in the all-in-one PATCHBAY_SEAL_KEY_FILE): the value from before stays in use: it is broken.")
+	}
+	if !strings.Contains(log.String(), "it is broken") {
+		t.Errorf("log: %s\nwant the reason", &log)
+	}
+	b.create("a", jiraBody)
+	page, err := b.server.store.Sealed(t.Context(), "", 10, 1<<20)
+	if err != nil || len(page) != 1 {
+		t.Fatal(page, err)
+	}
+	if id, err := seal.KeyOf(page[0].Secrets); err != nil || id != testRing.Public().ID() {
+		t.Errorf("sealed to %s, %v, want %s", id, err, testRing.Public().ID())
 	}
 }

@@ -33,9 +33,11 @@ type sealedConnector struct {
 	replace func(secrets []byte) (bool, error)
 }
 
+// batch gathers what is sent to the workers of a type.
 type batch struct {
-	connectors []sealedConnector
-	bytes      int
+	unconfirmed error // why nothing is sent, and a prune would not be safe
+	connectors  []sealedConnector
+	bytes       int
 }
 
 // run returns an error if it could not go through all connectors.
@@ -92,18 +94,21 @@ func (p *preconfigured) sealed() sealedConnector {
 // batch of its type, which leaves when it is full.
 func (r *rotator) add(ctx context.Context, c sealedConnector) error {
 	r.body.Total++
+	b := r.batches[c.typeID]
+	if b == nil {
+		b = &batch{unconfirmed: r.confirm(ctx, c.typeID)}
+		if b.unconfirmed != nil && ctx.Err() != nil {
+			return b.unconfirmed
+		}
+		r.batches[c.typeID] = b
+	}
 	id, err := seal.KeyOf(c.Secrets)
-	if err != nil {
+	if err = errors.Join(err, b.unconfirmed); err != nil {
 		r.fail(c, err)
 		return nil
 	}
 	if id == r.key {
 		return nil
-	}
-	b := r.batches[c.typeID]
-	if b == nil {
-		b = new(batch)
-		r.batches[c.typeID] = b
 	}
 	size := 2 * (len(c.Binding) + len(c.Secrets)) // more than in JSON
 	// Half of what the broker takes, so that there is room for what errors say.
@@ -115,6 +120,27 @@ func (r *rotator) add(ctx context.Context, c sealedConnector) error {
 	b.connectors = append(b.connectors, c)
 	b.bytes += size
 	return nil
+}
+
+// confirm asks a worker of a type whether the key is its newest. If it is not, what
+// is sealed to the key opens no more once the workers' older keys are removed.
+func (r *rotator) confirm(ctx context.Context, typeID string) error {
+	newest, err := r.dispatch.NewestKey(ctx, typeID, r.config.ExecuteTimeout)
+	if err == nil && newest == "" {
+		err = errors.New("the worker tells no key: set PATCHBAY_SEAL_KEY_FILE for it, or give it the version of the api")
+	}
+	if err != nil {
+		return fmt.Errorf("no worker to confirm that a prune is safe: %w", err)
+	}
+	if newest != r.key.String() {
+		return r.otherKey(newest)
+	}
+	return nil
+}
+
+func (r *rotator) otherKey(newest string) error {
+	return fmt.Errorf("the newest key of the worker is %s and the key of the api is %s: "+
+		"give every worker the same keys, publish the newest of them to the api (worker keys publish), and rotate again", newest, r.key)
 }
 
 // send has a batch sealed anew. Its error says that nobody waits for more.
@@ -151,8 +177,12 @@ func (r *rotator) take(c sealedConnector, result wire.Resealed) {
 	}
 	id, err := seal.KeyOf(result.Secrets)
 	if err == nil && id != r.key {
-		err = fmt.Errorf("the newest key of the worker is %s and the key of the api is %s: "+
-			"give every worker the same keys, publish the newest of them to the api (worker keys publish), and rotate again", id, r.key)
+		err = r.otherKey(id.String())
+	}
+	// Sealing keeps the length. Whatever else says that it is secrets would destroy
+	// those that are there.
+	if err == nil && len(result.Secrets) != len(c.Secrets) {
+		err = fmt.Errorf("the worker's answer is no secrets: it is of %d bytes in the place of %d", len(result.Secrets), len(c.Secrets))
 	}
 	replaced := false
 	if err == nil {

@@ -94,6 +94,24 @@ func TestAKeyThatWasRemovedOpensNothingAnyMore(t *testing.T) {
 	}
 }
 
+// An execution that began before the key was removed may end after it.
+func TestWhatARemovedKeyOpensLateIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	f := newKeyFile(t)
+	before := f.opener.ring
+	c := sealed(t, before)
+	f.add()
+	f.prune()
+	f.opener.use(f.opener.file.Reload)
+	binding := seal.Binding{Space: "ops", ConnectorID: c.ID, Type: c.Type, Config: c.Config}
+	if got, err := f.opener.openWith(before, c.Secrets, binding); err != nil || string(got) != secrets {
+		t.Errorf("open with the ring from before: %s, %v, want %s", got, err, secrets)
+	}
+	if _, ok := errors.AsType[*seal.UnknownKeyError](f.open(c)); !ok {
+		t.Error("a key that was removed still opens, from memory")
+	}
+}
+
 func TestAFloodForALostKeyIsNoFloodOfLooks(t *testing.T) {
 	t.Parallel()
 	f := newKeyFile(t)
@@ -150,10 +168,15 @@ func TestResealUsesTheNewestKeyOfTheFileAndTellsOfEachItem(t *testing.T) {
 		{Binding: binding.Bytes(), Secrets: foreign.Secrets},
 		{Binding: []byte("another"), Secrets: c.Secrets},
 		{Binding: binding.Bytes()},
+		{},
 	})
-	if len(got) != 4 {
-		t.Fatalf("%d results, want 4", len(got))
+	if len(got) != 5 {
+		t.Fatalf("%d results, want 5", len(got))
 	}
+	if id, err := seal.KeyOf(got[4].Secrets); err != nil || id != newest.Public().ID() || got[4].Error != "" {
+		t.Errorf("nothing is sealed to %s, %v %s, want %s", id, err, got[4].Error, newest.Public().ID())
+	}
+	got = got[:4]
 	if id, err := seal.KeyOf(got[0].Secrets); err != nil || id != newest.Public().ID() || got[0].Error != "" {
 		t.Errorf("sealed to %s, %v %s, want %s", id, err, got[0].Error, newest.Public().ID())
 	}

@@ -63,14 +63,13 @@ func (o *opener) open(space string, c *wire.Connector) ([]byte, error) {
 	return secrets, err
 }
 
-// openWith returns secrets from memory, if it was this ring that opened them, or
-// opens them.
+// openWith returns secrets from memory, or opens them with ring. Memory is of the
+// ring in use, which is this one or a newer.
 func (o *opener) openWith(ring *seal.Ring, blob []byte, binding seal.Binding) ([]byte, error) {
 	// Of all that opening depends on: a version number would trust whoever sent it.
 	key := sha256.Sum256(append(binding.Bytes(), blob...))
 	o.mu.RLock()
 	secrets, ok := o.opened[key]
-	ok = ok && o.ring == ring
 	o.mu.RUnlock()
 	if ok {
 		return secrets, nil
@@ -138,7 +137,8 @@ func (o *opener) look() *seal.Ring {
 	return o.use(o.file.Reload)
 }
 
-// reseal seals secrets to the newest key of the file.
+// reseal seals secrets to the newest key of the file. An item with nothing in it is
+// sealed as that: it tells which key is the newest.
 func (o *opener) reseal(items []wire.Sealed) []wire.Resealed {
 	results := make([]wire.Resealed, len(items))
 	if o.file == nil {
@@ -150,7 +150,7 @@ func (o *opener) reseal(items []wire.Sealed) []wire.Resealed {
 	// At once, and not within a second: the key was added to be sealed to.
 	ring := o.use(o.file.Reload)
 	for i, item := range items {
-		secrets, err := ring.Reseal(item.Secrets, item.Binding)
+		secrets, err := resealWith(ring, item)
 		if err != nil {
 			results[i].Error = err.Error()
 			continue
@@ -158,4 +158,11 @@ func (o *opener) reseal(items []wire.Sealed) []wire.Resealed {
 		results[i].Secrets = secrets
 	}
 	return results
+}
+
+func resealWith(ring *seal.Ring, item wire.Sealed) ([]byte, error) {
+	if len(item.Binding)+len(item.Secrets) == 0 {
+		return ring.Public().Seal(nil, seal.Binding{})
+	}
+	return ring.Reseal(item.Secrets, item.Binding)
 }

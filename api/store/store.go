@@ -37,7 +37,8 @@ type Options struct {
 	MaxSpaces     int // spaces that are kept, the default one included
 	MaxKeys       int // API keys
 	// Beside lets another process have the directory open. Then only keys may be
-	// read and written: of connectors that process keeps copies.
+	// written, and connectors be read by [Store.Sealed] alone: both processes keep
+	// copies of them.
 	Beside      bool
 	BusyTimeout time.Duration // how long to wait for another process's lock; 0 means 5 s
 }

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 
+	"patchbay.dev/api/store"
 	"patchbay.dev/deploy/inprocess"
 	"patchbay.dev/shared/seal"
 	"patchbay.dev/shared/setting"
@@ -12,7 +17,7 @@ import (
 
 // changeKeys is "allinone seal-keys add" and "allinone seal-keys prune": the one
 // that runs follows the file by itself.
-func changeKeys(args, environ []string, stdout io.Writer) error {
+func changeKeys(ctx context.Context, args, environ []string, stdout io.Writer) error {
 	if len(args) == 0 || args[0] != "add" && args[0] != "prune" {
 		return fmt.Errorf("usage: allinone seal-keys add|prune [flags]")
 	}
@@ -31,10 +36,45 @@ func changeKeys(args, environ []string, stdout io.Writer) error {
 		_, err = fmt.Fprintf(stdout, "key %s is the newest of %s; next: POST /api/actions/_rotate_secrets\n", ring.Public().ID(), file)
 		return err
 	}
+	ring, err := seal.ReadRing(file)
+	if err != nil {
+		return fmt.Errorf("PATCHBAY_SEAL_KEY_FILE: %w", err)
+	}
+	if err := checkRotated(ctx, config.API.DataDir, ring); err != nil {
+		return fmt.Errorf("PATCHBAY_DATA_DIR: %w", err)
+	}
 	ring, removed, err := seal.PruneKeys(file)
 	if err != nil {
 		return fmt.Errorf("PATCHBAY_SEAL_KEY_FILE: %w", err)
 	}
-	_, err = fmt.Fprintf(stdout, "older keys removed: %d; %s has the key %s\n", removed, file, ring.Public().ID())
+	_, err = fmt.Fprintf(stdout, "older keys removed: %d; %s has the key %s\n"+
+		"Secrets of preconfigured connectors are in memory alone, where this command cannot look: without a rotation since\n"+
+		"the newest key was added, restart what runs.\n", removed, file, ring.Public().ID())
 	return err
+}
+
+// checkRotated returns an error if a stored connector is sealed to a key of the
+// ring that is not the newest. The database may be in use.
+func checkRotated(ctx context.Context, dir string, ring *seal.Ring) (err error) {
+	if _, err := os.Stat(filepath.Join(dir, store.FileName)); err != nil {
+		return err // and no new one is made, in which all would be well
+	}
+	db, err := store.Open(ctx, dir, store.Options{Beside: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	for last := ""; ; {
+		page, err := db.Sealed(ctx, last, 100, 1<<20)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, c := range page {
+			// What opens with no key at all is not worse off without some.
+			if id, err := seal.KeyOf(c.Secrets); err == nil && id != ring.Public().ID() && ring.Has(id) {
+				return fmt.Errorf("connector %s of the space %s is sealed to an older key: rotate first (POST /api/actions/_rotate_secrets)", c.ID, c.Space)
+			}
+		}
+		last = page[len(page)-1].ID
+	}
 }

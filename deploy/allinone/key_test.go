@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"patchbay.dev/api/store"
 	"patchbay.dev/shared/seal"
 )
 
@@ -36,6 +37,13 @@ func TestSealKeysAreAddedAndPruned(t *testing.T) {
 	}
 	if ring.Public().ID() == first.Public().ID() || !strings.Contains(added, ring.Public().ID().String()) {
 		t.Errorf("add: %s, newest %s", added, ring.Public().ID())
+	}
+	db, err := store.Open(t.Context(), dir, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
 	}
 	// A flag wins over the variable.
 	pruned, err := call("prune", "-seal-key-file="+filepath.Join(dir, "seal.key"))

@@ -30,7 +30,7 @@ func main() {
 
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 && args[0] == "seal-keys" {
-		return changeKeys(args[1:], environ, stdout)
+		return changeKeys(ctx, args[1:], environ, stdout)
 	}
 	var config inprocess.Config
 	var logging setting.Log

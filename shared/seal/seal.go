@@ -144,6 +144,12 @@ func ringOf(keys []hpke.PrivateKey) (*Ring, error) {
 // Public returns the key to which secrets are sealed.
 func (r *Ring) Public() *PublicKey { return r.newest }
 
+// Has reports whether the ring has the private half of a key.
+func (r *Ring) Has(id KeyID) bool {
+	_, ok := r.keys[id]
+	return ok
+}
+
 // Open decrypts a blob that was sealed for the connector of the binding. The
 // error is [ErrForeign], [ErrMalformed] or an *[UnknownKeyError].
 func (r *Ring) Open(blob []byte, binding Binding) ([]byte, error) {

@@ -56,10 +56,15 @@ func (f *File[T]) Get() (T, error) {
 		return f.value, nil
 	}
 	f.looked = time.Now()
-	return f.value, f.follow()
+	known := f.failed
+	err := f.follow()
+	if err != nil && known != nil && known.Error() == err.Error() {
+		err = nil
+	}
+	return f.value, err
 }
 
-// Reload is Get that looks at the files at once.
+// Reload is Get that looks at the files at once, and returns the error each time.
 func (f *File[T]) Reload() (T, error) {
 	if f.load == nil {
 		return f.value, nil
@@ -81,11 +86,8 @@ func (f *File[T]) follow() error {
 	}
 	if err != nil {
 		// Not kept: half a change (a certificate without its key yet) is tried again.
-		if known := f.failed; known != nil && known.Error() == err.Error() {
-			return nil
-		}
-		f.failed = err
-		return fmt.Errorf("the value from before stays in use: %w", err)
+		f.failed = fmt.Errorf("the value from before stays in use: %w", err)
+		return f.failed
 	}
 	f.value, f.stats, f.failed = value, stats, nil
 	return nil

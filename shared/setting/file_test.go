@@ -54,11 +54,10 @@ func TestFileKeepsItsValueWhileItCannotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, name, "")
-	if got, err := f.Reload(); got != "one" || err == nil || !strings.Contains(err.Error(), "it is empty") {
-		t.Errorf("value %q, %v, want the old one and why", got, err)
-	}
-	if got, err := f.Reload(); got != "one" || err != nil {
-		t.Errorf("value %q, %v: an error is told once", got, err)
+	for range 2 { // who reloads wants the value of now
+		if got, err := f.Reload(); got != "one" || err == nil || !strings.Contains(err.Error(), "it is empty") {
+			t.Errorf("value %q, %v, want the old one and why", got, err)
+		}
 	}
 	if err := os.Remove(name); err != nil {
 		t.Fatal(err)

@@ -5,8 +5,9 @@ package wire
 // with a [ResealReply] or with the signal [Busy].
 func ResealSubject(typeID string) (string, error) { return subject("reseal.", typeID) }
 
-// ResealRequest asks a worker to seal secrets to the newest of its own keys. It
-// names no key: one from here would open them to whoever can publish.
+// ResealRequest asks a worker to seal secrets to the newest of its own keys, or,
+// without items, which key that is. It names no key: one from here would open them
+// to whoever can publish.
 type ResealRequest struct {
 	Items []Sealed `json:"items"`
 }
@@ -20,6 +21,9 @@ type Sealed struct {
 // ResealReply has a result for each item of the request, in its order.
 type ResealReply struct {
 	Items []Resealed `json:"items"`
+	// Key answers a request without items: the id of the worker's newest key, in
+	// hexadecimal; none from a worker without a key.
+	Key string `json:"key,omitempty"`
 }
 
 // Resealed is what came of one item: secrets, sealed anew, or an error that the

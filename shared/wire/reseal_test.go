@@ -11,6 +11,7 @@ var resealRequests = map[string]wire.ResealRequest{
 		{Binding: []byte{0x00, 0x00, 0x00, 0x07, 'd'}, Secrets: []byte{0x01, 0xff, 0xfe, 'a'}},
 		{Binding: []byte("b"), Secrets: []byte("s")},
 	}},
+	"reseal_request_key": {Items: []wire.Sealed{}},
 }
 
 var resealReplies = map[string]wire.ResealReply{
@@ -18,6 +19,7 @@ var resealReplies = map[string]wire.ResealReply{
 		{Secrets: []byte{0x01, 0xff, 0xfe, 'b'}},
 		{Error: `the secrets are sealed to the key <0011223344556677>, & "more"`},
 	}},
+	"reseal_reply_key": {Items: []wire.Resealed{}, Key: "0011223344556677"},
 }
 
 func TestResealBytesAreFrozen(t *testing.T) {

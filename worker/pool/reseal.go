@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"patchbay.dev/shared/seal"
 	"patchbay.dev/shared/wire"
 )
 
@@ -38,7 +39,7 @@ func (p *Pool) takeReseal(msg *nats.Msg) {
 		var reply wire.ResealReply
 		err := json.Unmarshal(msg.Data, &request)
 		if err == nil {
-			reply.Items = p.options.Reseal(request.Items)
+			reply = p.resealed(request.Items)
 		}
 		body, encodeErr := wire.Encode(reply)
 		if err := errors.Join(err, encodeErr); err != nil {
@@ -47,4 +48,17 @@ func (p *Pool) takeReseal(msg *nats.Msg) {
 		p.busy.Add(-1) // before the reply, as for an execution
 		p.send(&nats.Msg{Subject: msg.Reply, Data: body})
 	})
+}
+
+// resealed seals items anew. Without any it tells the newest key, of which there is
+// the id on everything that was just sealed, also on nothing.
+func (p *Pool) resealed(items []wire.Sealed) wire.ResealReply {
+	if len(items) > 0 {
+		return wire.ResealReply{Items: p.options.Reseal(items)}
+	}
+	reply := wire.ResealReply{Items: []wire.Resealed{}}
+	if id, err := seal.KeyOf(p.options.Reseal([]wire.Sealed{{}})[0].Secrets); err == nil {
+		reply.Key = id.String()
+	}
+	return reply
 }

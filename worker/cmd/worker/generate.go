@@ -34,10 +34,14 @@ func generateKeys(args, environ []string) error {
 	if err := ring.Public().Write(public); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("PATCHBAY_SEAL_PUBLIC_KEY_FILE: %w", err)
 	}
-	if known, err := seal.ReadPublicKey(public); err != nil || known.ID() != ring.Public().ID() {
+	known, err := seal.ReadPublicKey(public)
+	if err != nil || !ring.Has(known.ID()) {
 		return errors.Join(fmt.Errorf("PATCHBAY_SEAL_PUBLIC_KEY_FILE: %s is not the public half of %s", public, private), err)
 	}
-	fmt.Printf("key %s: private in %s, public in %s\n", ring.Public().ID(), private, public)
+	fmt.Printf("key %s: private in %s, public in %s\n", known.ID(), private, public)
+	if newest := ring.Public().ID(); newest != known.ID() { // a key was added since
+		fmt.Printf("key %s is the newest of %s; when every worker has this file, next: worker keys publish\n", newest, private)
+	}
 	if brokerDir == "" {
 		return nil
 	}

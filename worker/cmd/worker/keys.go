@@ -19,9 +19,12 @@ var keyCommands = map[string]func(args, environ []string) error{
 	"prune":    pruneKeys,
 }
 
-// keyFiles reads the two settings that say where keys are.
-func keyFiles(command string, args, environ []string) (private, public string, err error) {
+// keyFiles reads the two settings that say where keys are, and flags of the command.
+func keyFiles(command string, args, environ []string, more ...func(*flag.FlagSet)) (private, public string, err error) {
 	flags := flag.NewFlagSet("worker keys "+command, flag.ContinueOnError)
+	for _, declare := range more {
+		declare(flags)
+	}
 	flags.StringVar(&private, "seal-key-file", "seal.key", "file of the private keys, the newest first")
 	flags.StringVar(&public, "seal-public-key-file", "seal.pub", "file of the public key, which the api needs")
 	_, err = setting.Parse(flags, args, environ)
@@ -60,9 +63,13 @@ func publishKey(args, environ []string) error {
 }
 
 // pruneKeys removes all keys but the newest from the workers' file. If the public
-// file is at hand and has another key, secrets are still being sealed to that one.
+// file has another key, secrets are still being sealed to that one; if it is not at
+// hand, somebody must say that it has not.
 func pruneKeys(args, environ []string) error {
-	private, public, err := keyFiles("prune", args, environ)
+	elsewhere := false
+	private, public, err := keyFiles("prune", args, environ, func(flags *flag.FlagSet) {
+		flags.BoolVar(&elsewhere, "published-elsewhere", false, "the public key file is not here, and the api has the newest key")
+	})
 	if err != nil {
 		return err
 	}
@@ -71,7 +78,10 @@ func pruneKeys(args, environ []string) error {
 		return fmt.Errorf("PATCHBAY_SEAL_KEY_FILE: %w", err)
 	}
 	switch published, err := seal.ReadPublicKey(public); {
+	case errors.Is(err, fs.ErrNotExist) && elsewhere:
 	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("PATCHBAY_SEAL_PUBLIC_KEY_FILE: %w; bring the file that the api has here, "+
+			"or say -published-elsewhere if it has the key %s and a rotation to it told no failure", err, ring.Public().ID())
 	case err != nil:
 		return fmt.Errorf("PATCHBAY_SEAL_PUBLIC_KEY_FILE: %w", err)
 	case published.ID() != ring.Public().ID():
