@@ -88,25 +88,35 @@ func bare(s *server, n need, act echo.HandlerFunc) echo.HandlerFunc {
 	return handle(s, n, nothing, func(c echo.Context, _ struct{}) error { return act(c) })
 }
 
-// admit learns who calls and counts the request against his limits. Call done
-// when it is over.
+// admit learns who calls and counts the request against his limits and those of the
+// process. Call done when it is over.
 func (s *server) admit(c echo.Context, n need) (done func(), err error) {
 	caller, err := s.guard.authenticate(c.Request())
 	if err != nil {
 		s.audit.refused(c, event{"user_login", "start", ""}, err)
 		return nil, err
 	}
-	if caller == nil {
-		return func() {}, nil
-	}
-	c.Set(callerKey, caller)
-	if err := caller.usage.request(time.Now()); err != nil {
-		return nil, err
+	ended := func() {}
+	if caller != nil {
+		c.Set(callerKey, caller)
+		if err := caller.usage.request(time.Now()); err != nil {
+			return nil, err
+		}
 	}
 	if n.event != toExecute.event {
-		return func() {}, nil
+		return ended, nil
 	}
-	return caller.usage.execution()
+	if caller != nil {
+		if ended, err = caller.usage.execution(); err != nil {
+			return nil, err
+		}
+	}
+	ticket, err := s.admitExecution(c)
+	if err != nil {
+		ended()
+		return nil, err
+	}
+	return func() { ticket.done(time.Now()); ended() }, nil
 }
 
 // readmit looks again at who calls.

@@ -54,6 +54,9 @@ func (s *server) readAll(c echo.Context) ([]byte, error) {
 	// What a client only announces takes no more memory than this.
 	b.Grow(int(min(max(r.ContentLength, 0), firstRead)) + bytes.MinRead)
 	_, err := b.ReadFrom(http.MaxBytesReader(c.Response(), r.Body, s.config.MaxBody))
+	if t, ok := c.Get(ticketKey).(*ticket); ok {
+		t.came(int64(b.Len()))
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, s.bodyTooLarge()
 	}

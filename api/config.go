@@ -12,28 +12,30 @@ import (
 
 // Config configures [Run].
 type Config struct {
-	Addr            string        // where the API listens
-	DataDir         string        // directory of the database
-	ConfigFile      string        // YAML file with preconfigured connectors; "" for none
-	ExecuteTimeout  time.Duration // deadline of one execution
-	MaxBody         int64         // bytes of a request body
-	MaxConnectors   int           // stored connectors per space
-	MaxKeys         int           // API keys
-	MaxRate         int           // requests a second of one API key
-	MaxRunning      int           // executions of one API key at the same time
-	AuthOff         bool          // nobody needs a key
-	AuditFile       string        // where the audit log goes; "-" for standard output, "" for nowhere
-	Audit           slog.Handler  // where it goes instead of a file; nil for none
-	Program         string        // how users call the program that has the command "keys"
-	MaxSpaces       int           // spaces that are kept
-	TLSCertFile     string        // PEM file of the certificate and its chain; "" for plain HTTP
-	TLSKeyFile      string        // PEM file of its private key
-	HeaderTimeout   time.Duration // how long the header of a request may take
-	ReadTimeout     time.Duration // how long its body may take
-	WriteTimeout    time.Duration // how long a client may take to receive an answer
-	IdleTimeout     time.Duration // how long a connection may wait for the next request
-	MaxHeader       int64         // bytes of a header, and a few KiB more
-	ShutdownTimeout time.Duration // how long requests in flight may last once it stops
+	Addr             string        // where the API listens
+	DataDir          string        // directory of the database
+	ConfigFile       string        // YAML file with preconfigured connectors; "" for none
+	ExecuteTimeout   time.Duration // deadline of one execution
+	MaxBody          int64         // bytes of a request body
+	MaxConnectors    int           // stored connectors per space
+	MaxKeys          int           // API keys
+	MaxRate          int           // requests a second of one API key
+	MaxRunning       int           // executions of one API key at the same time
+	MaxInFlight      int           // executions of everyone at the same time; 0 for no bound
+	MaxInFlightBytes int64         // bytes of their requests; 0 for no bound
+	AuthOff          bool          // nobody needs a key
+	AuditFile        string        // where the audit log goes; "-" for standard output, "" for nowhere
+	Audit            slog.Handler  // where it goes instead of a file; nil for none
+	Program          string        // how users call the program that has the command "keys"
+	MaxSpaces        int           // spaces that are kept
+	TLSCertFile      string        // PEM file of the certificate and its chain; "" for plain HTTP
+	TLSKeyFile       string        // PEM file of its private key
+	HeaderTimeout    time.Duration // how long the header of a request may take
+	ReadTimeout      time.Duration // how long its body may take
+	WriteTimeout     time.Duration // how long a client may take to receive an answer
+	IdleTimeout      time.Duration // how long a connection may wait for the next request
+	MaxHeader        int64         // bytes of a header, and a few KiB more
+	ShutdownTimeout  time.Duration // how long requests in flight may last once it stops
 
 	Hosts connector.Hosts // where connectors may lead
 	// SealKey is what secrets are sealed to; nil: connectors with secrets are refused.
@@ -59,6 +61,8 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	setting.Count(fs, &c.MaxKeys, "max-keys", "10000", "API keys that there may be")
 	setting.Count(fs, &c.MaxRate, "max-rate", "10000", "requests a second that one API key may send")
 	setting.Count(fs, &c.MaxRunning, "max-running", "1000", "executions that one API key may have running at once")
+	setting.Count(fs, &c.MaxInFlight, "max-in-flight", "4096", "executions that the api has in flight at once")
+	setting.Bytes(fs, &c.MaxInFlightBytes, "max-in-flight-bytes", "256MiB", "size of their requests together")
 	fs.StringVar(&c.AuditFile, "audit-file", "", "file of the audit log; - for standard output")
 	setting.Count(fs, &c.MaxConnectors, "max-connectors", "10000", "stored connectors in one space")
 	setting.Count(fs, &c.MaxSpaces, "max-spaces", "1000", "spaces that are kept, the default one included")

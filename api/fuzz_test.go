@@ -51,6 +51,9 @@ func fuzzed(f *testing.F) handler {
 		keeper: testKeeper,
 	}
 	var err error
+	if s.admission, err = newAdmission(&s.config); err != nil {
+		f.Fatal(err)
+	}
 	if s.preconfigured, err = testKeeper.parsePreconfigured([]byte(oneServerLog)); err != nil {
 		f.Fatal(err)
 	}

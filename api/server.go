@@ -33,6 +33,7 @@ type server struct {
 	dispatch      *dispatch.Dispatcher
 	keeper        keeper
 	guard         *guard
+	admission     *admission
 	audit         *auditor
 	preconfigured map[string]*preconfigured
 	rotation      rotation
@@ -99,6 +100,9 @@ func (s *server) routes() *echo.Echo {
 func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (err error) {
 	s := &server{config: config, log: log, nc: nc}
 	if s.tls, err = readTLS(config.TLSCertFile, config.TLSKeyFile, log); err != nil {
+		return err
+	}
+	if s.admission, err = newAdmission(&config); err != nil {
 		return err
 	}
 	s.keeper = keeper{hosts: config.Hosts, key: config.SealKey, log: log, lookup: config.LookupEnv}

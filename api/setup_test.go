@@ -42,6 +42,8 @@ type options struct {
 	maxKeys       int                            // 0 for 100
 	maxRate       int                            // requests a second per key; 0 for 1000
 	maxRunning    int                            // executions at once per key; 0 for 100
+	maxInFlight   int                            // executions at once; 0 for 1000
+	inFlightBytes int64                          // bytes of them; 0 for 64 MiB
 	key           *setting.File[*seal.PublicKey] // nil for testKeeper's
 }
 
@@ -89,6 +91,8 @@ func setupWith(t *testing.T, o options) *bundle {
 			ExecuteTimeout: either(o.timeout, 10*time.Second),
 			MaxSpaces:      either(o.maxSpaces, 20),
 			ReadTimeout:    10 * time.Second,
+
+			MaxInFlight: either(o.maxInFlight, 1000), MaxInFlightBytes: either(o.inFlightBytes, 64<<20),
 		},
 		log:    slog.New(o.log),
 		nc:     connect(t, b.broker),
@@ -98,6 +102,9 @@ func setupWith(t *testing.T, o options) *bundle {
 	b.workers = connect(t, b.broker)
 	b.server.keeper.key, b.server.keeper.log = either(o.key, testKeeper.key), b.server.log
 	var err error
+	if b.server.admission, err = newAdmission(&b.server.config); err != nil {
+		t.Fatal(err)
+	}
 	if o.preconfigured != "" {
 		if b.server.preconfigured, err = b.server.keeper.loadPreconfigured(writeConfig(t, o.preconfigured)); err != nil {
 			t.Fatal(err)

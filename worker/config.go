@@ -13,13 +13,14 @@ import (
 
 // Config configures [Run].
 type Config struct {
-	Slots           int             // executions at once
-	Types           []string        // connector types to serve; "all" for every one
-	Index           index.Config    // the cluster that ".index" writes to
-	MaxResponse     int64           // bytes of a destination's answer
-	Hosts           connector.Hosts // where connectors may lead, by name
-	CIDRs           []netip.Prefix  // where they may lead though it is blocked by default, by address
-	ShutdownTimeout time.Duration   // how long running executions may last once it stops
+	Slots            int             // executions at once
+	DestinationSlots int             // executions at once that lead to one destination
+	Types            []string        // connector types to serve; "all" for every one
+	Index            index.Config    // the cluster that ".index" writes to
+	MaxResponse      int64           // bytes of a destination's answer
+	Hosts            connector.Hosts // where connectors may lead, by name
+	CIDRs            []netip.Prefix  // where they may lead though it is blocked by default, by address
+	ShutdownTimeout  time.Duration   // how long running executions may last once it stops
 
 	// Ring opens secrets; nil: connectors with secrets are refused.
 	Ring *setting.File[*seal.Ring]
@@ -32,7 +33,8 @@ type Config struct {
 // api of an all-in-one shares (ShutdownTimeout, Hosts) and the key are declared by
 // the program.
 func (c *Config) Flags(fs *flag.FlagSet) {
-	setting.Count(fs, &c.Slots, "worker-slots", "64", "executions that one worker runs at once")
+	setting.Count(fs, &c.Slots, "worker-slots", "2048", "executions that one worker runs at once")
+	setting.Count(fs, &c.DestinationSlots, "destination-slots", "1024", "executions that one worker runs at once to one destination")
 	setting.List(fs, &c.Types, "worker-types", "all", "connector types that this worker serves, with commas: .index,.server-log")
 	setting.Bytes(fs, &c.MaxResponse, "max-response", "1MiB", "size of a destination's answer")
 	setting.Prefixes(fs, &c.CIDRs, "allowed-cidrs", "", "address ranges that connectors may reach although blocked, with commas: 127.0.0.0/8")

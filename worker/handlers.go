@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -14,20 +15,22 @@ import (
 	"patchbay.dev/worker/serverlog"
 )
 
-// handlers is the list: every connector type with its executor. Call end when
-// none of them runs any more.
-func handlers(config Config, log *slog.Logger) (all []pool.Handler, end func(), err error) {
+// handlers is the list: every connector type with its executor. layer is the way to
+// destinations that connectors name. Call end when none of them runs any more.
+func handlers(config Config, layer *outbound.Layer, log *slog.Logger) (all []pool.Handler, end func(), err error) {
 	indexer, err := index.New(config.Index, config.MaxResponse)
 	if err != nil {
 		return nil, nil, err
 	}
-	layer := outbound.New(outbound.Policy{Hosts: config.Hosts, CIDRs: config.CIDRs, MaxResponse: config.MaxResponse})
 	return []pool.Handler{
-		pool.Handle(connector.Index, indexer.Execute),
+		pool.Handle(connector.Index, indexer.Execute).To(cluster),
 		pool.Handle(connector.ServerLog, serverlog.New(log).Execute),
-		pool.Handle(connector.Jira, jira.New(layer).Execute),
-	}, func() { indexer.Close(); layer.Close() }, nil
+		pool.Handle(connector.Jira, jira.New(layer).Execute).To(jira.Destination),
+	}, indexer.Close, nil
 }
+
+// cluster is the destination of every ".index" connector: a worker knows one.
+func cluster(json.RawMessage) string { return "cluster" }
 
 // chosen returns the handlers of the types that the setting names.
 func chosen(all []pool.Handler, types []string) ([]pool.Handler, error) {

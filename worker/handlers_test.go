@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"patchbay.dev/shared/connector"
+	"patchbay.dev/worker/outbound"
 	"patchbay.dev/worker/pool"
 )
 
@@ -22,7 +23,7 @@ func types(handlers []pool.Handler) []string {
 
 func allHandlers(t *testing.T) []pool.Handler {
 	t.Helper()
-	all, end, err := handlers(Config{MaxResponse: 1}, slog.New(slog.DiscardHandler))
+	all, end, err := handlers(Config{MaxResponse: 1}, outbound.New(outbound.Policy{}), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,17 +4,22 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/nats-io/nats.go"
 
+	"patchbay.dev/worker/outbound"
 	"patchbay.dev/worker/pool"
 )
 
 // Run serves executions until ctx ends, then lets the running ones finish. nc is
 // the connection to the broker.
-func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) error {
-	all, end, err := handlers(config, log)
+func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (err error) {
+	others := &pauses{nc: nc, log: log}
+	layer := outbound.New(outbound.Policy{Hosts: config.Hosts, CIDRs: config.CIDRs, MaxResponse: config.MaxResponse, Paused: others.tell})
+	defer layer.Close()
+	all, end, err := handlers(config, layer, log)
 	if err != nil {
 		return err
 	}
@@ -23,9 +28,15 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) er
 	if err != nil {
 		return err
 	}
+	err = others.hear(some, layer.Pause)
+	defer func() { err = errors.Join(err, others.stop()) }()
+	if err != nil {
+		return err
+	}
 	keys := newOpener(config.Ring, log)
 	p, err := pool.Start(nc, some, pool.Options{
-		Slots: config.Slots, Grace: config.ShutdownTimeout, Hosts: config.Hosts, Open: keys.open, Reseal: keys.reseal,
+		Slots: config.Slots, DestinationSlots: config.DestinationSlots, Grace: config.ShutdownTimeout,
+		Hosts: config.Hosts, Open: keys.open, Reseal: keys.reseal,
 	}, log)
 	if err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,6 +64,8 @@ type Dispatcher struct {
 	silence time.Duration
 	wg      sync.WaitGroup
 	checked atomic.Bool // the broker was asked what it allows
+	waiting waiting
+	pipe    *pipe
 
 	mu    sync.Mutex
 	last  uint64           // the youngest call's number
@@ -89,6 +90,7 @@ func New(nc *nats.Conn) (*Dispatcher, error) {
 		inbox:   nc.NewInbox() + ".",
 		status:  nc.StatusChanged(nats.DISCONNECTED, nats.RECONNECTING, nats.CLOSED),
 		silence: silence,
+		pipe:    newPipe(),
 		calls:   make(map[string]*call),
 	}
 	sub, err := nc.Subscribe(d.inbox+"*", d.receive)
@@ -126,9 +128,10 @@ func (d *Dispatcher) Ask(ctx context.Context, req *wire.Request, header nats.Hea
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	msg, err := d.ask(ctx, question{subject, req.Connector.Type, header, func(left time.Duration) ([]byte, error) {
+	size := requestSize + len(req.Connector.Config) + len(req.Connector.Secrets)*4/3 + len(req.Params)
+	msg, err := d.ask(ctx, question{subject, req.Connector.Type, header, req.Connector.ID, size, func(left time.Duration) []byte {
 		req.TimeLeft = wire.Millis(left)
-		return req.Append(make([]byte, 0, requestSize+len(req.Connector.Config)+len(req.Connector.Secrets)*4/3+len(req.Params)))
+		return req.Append(make([]byte, 0, size))
 	}}, timeout)
 	if lost, ok := errors.AsType[lostError](err); ok {
 		return unknown(string(lost)), nil
@@ -153,10 +156,12 @@ const requestSize = 512
 
 // question is what one worker is asked.
 type question struct {
-	subject string
-	typeID  string // of the workers
-	header  nats.Header
-	encode  func(left time.Duration) ([]byte, error)
+	subject   string
+	typeID    string // of the workers
+	header    nats.Header
+	connector string // who waits together, while workers are busy
+	size      int    // bytes
+	within    func(left time.Duration) []byte
 }
 
 // lostError says why no answer came to a question that was published.
@@ -168,21 +173,15 @@ func (e lostError) Error() string { return string(e) }
 // may have taken it; any other error, that none did.
 func (d *Dispatcher) ask(ctx context.Context, q question, timeout time.Duration) (*nats.Msg, error) {
 	deadline := time.Now().Add(timeout)
-	for wait := 2 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
+	t := turn{waiting: &d.waiting, connector: q.connector, size: q.size}
+	defer t.end()
+	for {
 		answer, err := d.try(ctx, q, deadline)
 		if !errors.Is(err, ErrBusy) {
 			return answer, err
 		}
-		// Half to all of wait: members of the queue group are picked at random,
-		// and callers who were refused together must not come back together.
-		pause := wait/2 + mathrand.N(wait/2)
-		if time.Until(deadline) < pause+leastTry {
-			return nil, ErrBusy
-		}
-		select {
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		case <-time.After(pause):
+		if err := t.next(ctx, deadline); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -197,13 +196,15 @@ func (d *Dispatcher) try(ctx context.Context, q question, deadline time.Time) (*
 	if !d.nc.IsConnected() {
 		return nil, ErrDisconnected
 	}
+	heard, err := d.pipe.enter(ctx, q.size, deadline)
+	if err != nil {
+		return nil, err
+	}
+	defer heard()
 	left := time.Until(deadline)
 	// The worker's time ends a little before ours, so that its word on what it
 	// was doing at the deadline still reaches the caller.
-	body, err := q.encode(left - min(left/20, 250*time.Millisecond))
-	if err != nil {
-		return nil, fmt.Errorf("encode request: %w", err)
-	}
+	body := q.within(left - min(left/20, 250*time.Millisecond))
 	if limit := d.nc.MaxPayload(); int64(len(body)) > limit {
 		return nil, &TooLargeError{Size: int64(len(body)), Limit: limit}
 	}
@@ -217,15 +218,16 @@ func (d *Dispatcher) try(ctx context.Context, q question, deadline time.Time) (*
 	default:
 		return nil, fmt.Errorf("%w: %w", ErrDisconnected, err)
 	}
-	answer, err := d.await(ctx, c, deadline)
+	answer, err := d.await(ctx, c, deadline, heard)
 	if ctx.Err() != nil {
 		d.cancel(q.typeID, msg.Reply)
 	}
 	return answer, err
 }
 
-// await waits until the answer to c comes, or something else settles it.
-func (d *Dispatcher) await(ctx context.Context, c *call, deadline time.Time) (*nats.Msg, error) {
+// await waits until the answer to c comes, or something else settles it. It calls
+// heard when a worker says that it has the question.
+func (d *Dispatcher) await(ctx context.Context, c *call, deadline time.Time, heard func()) (*nats.Msg, error) {
 	timer := time.NewTimer(min(time.Until(deadline), d.silence))
 	defer timer.Stop()
 	for {
@@ -237,6 +239,7 @@ func (d *Dispatcher) await(ctx context.Context, c *call, deadline time.Time) (*n
 			if !running(msg) {
 				return settle(msg)
 			}
+			heard()
 			timer.Reset(min(time.Until(deadline), d.silence))
 		case <-timer.C:
 			if len(c.answers) > 0 {

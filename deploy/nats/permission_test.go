@@ -69,13 +69,15 @@ func TestUsersMayWhatTheirWorkNeedsAndNoMore(t *testing.T) {
 	checkPublications(t, b, "api", true, "patchbay.v1.execute.jira", "patchbay.v1.cancel.jira", "patchbay.v1.reseal.jira")
 	checkSubscriptions(t, b, "api", false,
 		"patchbay.v1.execute.jira", "patchbay.v1.execute.jira workers", "patchbay.v1.execute.*", "patchbay.v1.cancel.jira",
-		"patchbay.v1.reseal.jira workers", "patchbay.v1.>", ">", "_INBOX.any.*", "$SYS.>", "$JS.>")
+		"patchbay.v1.reseal.jira workers", "patchbay.v1.pause.jira", "patchbay.v1.>", ">", "_INBOX.any.*", "$SYS.>", "$JS.>")
 	checkPublications(t, b, "api", false,
-		"patchbay.v1.execute.a.b", "patchbay.v1.execute", inbox, "other", "$JS.API.INFO", "$SYS.REQ.SERVER.PING")
+		"patchbay.v1.execute.a.b", "patchbay.v1.execute", "patchbay.v1.pause.jira", inbox, "other", "$JS.API.INFO", "$SYS.REQ.SERVER.PING")
 
 	checkSubscriptions(t, b, "worker-jira", true,
-		"patchbay.v1.execute.jira workers", "patchbay.v1.reseal.jira workers", "patchbay.v1.cancel.jira")
-	checkPublications(t, b, "worker-jira", true, inbox)
+		"patchbay.v1.execute.jira workers", "patchbay.v1.reseal.jira workers", "patchbay.v1.cancel.jira", "patchbay.v1.pause.jira")
+	checkPublications(t, b, "worker-jira", true, inbox, "patchbay.v1.pause.jira")
+	checkPublications(t, b, "worker-jira", false, "patchbay.v1.pause.index", "patchbay.v1.pause.jira.more", "patchbay.v1.pause.any")
+	checkPublications(t, b, "worker", true, "patchbay.v1.pause.jira", "patchbay.v1.pause.index")
 	for _, user := range []string{"worker-jira", "worker"} {
 		checkSubscriptions(t, b, user, false,
 			// Requests without the queue group, or with another one, would be read along.
@@ -89,9 +91,10 @@ func TestUsersMayWhatTheirWorkNeedsAndNoMore(t *testing.T) {
 	}
 	checkSubscriptions(t, b, "worker-jira", false,
 		"patchbay.v1.execute.index", "patchbay.v1.execute.index workers", "patchbay.v1.execute.* workers", "patchbay.v1.execute.> workers",
-		"patchbay.v1.reseal.index workers", "patchbay.v1.reseal.* workers", "patchbay.v1.cancel.index", "patchbay.v1.cancel.*")
+		"patchbay.v1.reseal.index workers", "patchbay.v1.reseal.* workers", "patchbay.v1.cancel.index", "patchbay.v1.cancel.*",
+		"patchbay.v1.pause.index", "patchbay.v1.pause.*")
 	checkSubscriptions(t, b, "worker", true,
-		"patchbay.v1.execute.index workers", "patchbay.v1.execute.jira workers", "patchbay.v1.reseal.jira workers", "patchbay.v1.cancel.jira")
+		"patchbay.v1.execute.index workers", "patchbay.v1.execute.jira workers", "patchbay.v1.reseal.jira workers", "patchbay.v1.cancel.jira", "patchbay.v1.pause.jira")
 }
 
 // The broker lets workers send to any inbox of an api: what protects an answer is
@@ -159,7 +162,7 @@ func TestEveryTypeHasAUser(t *testing.T) {
 	}
 	for _, typeID := range allTypes() {
 		name := strings.TrimPrefix(typeID, ".")
-		for _, want := range []string{"nkey: $worker-" + name + ",", "execute." + name + " workers", "reseal." + name + " workers", "cancel." + name + `"`} {
+		for _, want := range []string{"nkey: $worker-" + name + ",", "execute." + name + " workers", "reseal." + name + " workers", "cancel." + name + `"`, "pause." + name + `"`} {
 			if !strings.Contains(string(text), want) {
 				t.Errorf("nats.conf lacks %q for the type %s", want, typeID)
 			}

@@ -33,7 +33,13 @@ var missings = []missing{
 	{"api", `subscribe: "_INBOX_api.>"`, `subscribe: "other"`, `Subscription to "_INBOX_api.`},
 	{"worker", `"patchbay.v1.execute.* workers", `, ``, `Subscription to "patchbay.v1.execute.`},
 	{"worker", `"patchbay.v1.reseal.* workers", `, ``, `Subscription to "patchbay.v1.reseal.`},
-	{"worker", `, "patchbay.v1.cancel.*"]`, `]`, `Subscription to "patchbay.v1.cancel.`},
+	{"worker", `, "patchbay.v1.cancel.*", "`, `, "`, `Subscription to "patchbay.v1.cancel.`},
+	{"worker", `, "patchbay.v1.pause.*"]
+        publish`, `]
+        publish`, `Subscription to "patchbay.v1.pause.`},
+	{"worker", `, "patchbay.v1.pause.*"]
+    } }`, `]
+    } }`, `Publish to "patchbay.v1.pause.`},
 	{"worker", `worker_publish: "_INBOX_api.*.*"`, `worker_publish: "other"`, `Publish to "_INBOX_api.`},
 }
 

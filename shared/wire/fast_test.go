@@ -18,9 +18,8 @@ func TestRequestsByHandAreThoseOfEncode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := r.Append(nil)
-		if err != nil || string(got) != string(want) {
-			t.Errorf("%s: %v\n got %s\nwant %s", name, err, got, want)
+		if got := r.Append(nil); string(got) != string(want) {
+			t.Errorf("%s\n got %s\nwant %s", name, got, want)
 		}
 		var slow wire.Request
 		if err := json.Unmarshal(want, &slow); err != nil {
@@ -57,8 +56,8 @@ func TestTextThatNeedsEscapesIsWrittenAsEncodeDoes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := r.Append(nil); err != nil || string(got) != string(want) {
-			t.Errorf("%q: %v\n got %s\nwant %s", text, err, got, want)
+		if got := r.Append(nil); string(got) != string(want) {
+			t.Errorf("%q\n got %s\nwant %s", text, got, want)
 		}
 	}
 }
@@ -67,10 +66,7 @@ func TestRawPartsMayBeSpacedAndDeep(t *testing.T) {
 	t.Parallel()
 	deep := strings.Repeat("[", schema.MaxDepth-1) + strings.Repeat("]", schema.MaxDepth-1)
 	r := wire.Request{Connector: wire.Connector{Config: json.RawMessage("{ \n}")}, Params: json.RawMessage(`{ "a" : ` + deep + " }"), TimeLeft: wire.Millis(time.Second)}
-	data, err := r.Append(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := r.Append(nil)
 	got, err := wire.DecodeRequest([]byte(" \n" + string(data) + " "))
 	if err != nil || !reflect.DeepEqual(got, r) {
 		t.Errorf("%v\n got %+v\nwant %+v", err, got, r)
@@ -97,16 +93,11 @@ func TestWhatIsNoRequestIsRefused(t *testing.T) {
 
 func BenchmarkRequest(b *testing.B) {
 	r := requests["request_full"]
-	data, err := r.Append(nil)
-	if err != nil {
-		b.Fatal(err)
-	}
+	data := r.Append(nil)
 	b.Run("append", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := r.Append(make([]byte, 0, 1024)); err != nil {
-				b.Fatal(err)
-			}
+			r.Append(make([]byte, 0, 1024))
 		}
 	})
 	b.Run("encode", func(b *testing.B) {

@@ -38,8 +38,8 @@ const (
 // who holds the request can answer it, also on another connection than it came.
 const InboxPrefix = "_INBOX_api"
 
-// When a running job is heard of, counted from its start and then from signal
-// to signal. An api that hears nothing for three intervals gives the worker up.
+// When a running job is heard of, counted from when the worker has its request and
+// then from signal to signal. An api that hears nothing for three intervals gives the worker up.
 const (
 	FirstHeartbeat    = 250 * time.Millisecond
 	HeartbeatInterval = time.Second

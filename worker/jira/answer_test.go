@@ -87,16 +87,21 @@ func TestStatusTellsWhetherToRetry(t *testing.T) {
 		302: never, 400: never, 401: never, 403: never, 404: never, 405: never, 408: later, 409: later, 410: never, 413: never, 422: never,
 		429: wire.RetryAt(now.Add(7 * time.Second)), 500: later, 502: later, 503: wire.RetryAt(now.Add(7 * time.Second)), 504: later,
 	} {
-		b := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Retry-After", "7")
-			w.WriteHeader(status)
-		})
-		jira.SetNow(b.executor, func() time.Time { return now })
+		answering := func() *bundle { // another one each time: some ask for a pause
+			b := scripted(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Retry-After", "7")
+				w.WriteHeader(status)
+			})
+			jira.SetNow(b.executor, func() time.Time { return now })
+			return b
+		}
+		b := answering()
 		if status != http.StatusFound { // a read follows it
 			_, got := b.run(t, b.job(t, getTypes))
 			same(t, fmt.Sprintf("read: %d", status), want, got.Retry)
 			same(t, fmt.Sprintf("read: %d: unknown", status), false, got.Unknown)
 		}
+		b = answering()
 		_, got := b.run(t, b.job(t, push(`{"summary":"s","issueType":"1"}`, `null`)))
 		// Jira, or what stands before it, may fail after the write.
 		lost := status == http.StatusRequestTimeout || status >= 500 && status != http.StatusServiceUnavailable

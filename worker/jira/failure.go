@@ -30,6 +30,18 @@ func never(text string) *wire.Failure {
 	return &wire.Failure{Message: message, ServiceMessage: text, Retry: wire.RetryNever(), Source: wire.Framework}
 }
 
+// turnedAway is the error of an execution that the layer does not let in: Jira would
+// refuse it as it has refused others.
+func turnedAway(err error) error {
+	paused, ok := errors.AsType[*outbound.PausedError](err)
+	if !ok {
+		return err
+	}
+	failure := never("[Action][Jira]: " + paused.Error())
+	failure.Retry, failure.Source = wire.RetryAt(paused.Until), wire.User
+	return failure
+}
+
 // trouble is what went wrong with one request.
 type trouble struct {
 	text     string // Kibana's "Error:", in the words of its HTTP client

@@ -45,11 +45,11 @@ func TestFaultsOfReads(t *testing.T) {
 		"fault-no-key":       {"Response is missing at least one of the expected fields: id,key,fields", noResponse, later, false, wire.Framework},
 		"fault-array":        {"Response is missing at least one of the expected fields: id,key,fields", noResponse, later, false, wire.Framework},
 	} {
-		b := setup(t, jiratest.Options{})
 		for params, what := range map[string]string{
 			`{"subAction":"getIncident","subActionParams":{"externalId":%q}}`: "Unable to get incident with id " + fault,
 			`{"subAction":"issue","subActionParams":{"id":%q}}`:               "Unable to get issue with id " + fault,
 		} {
+			b := setup(t, jiratest.Options{}) // some ask for a pause
 			_, got := b.run(t, b.job(t, fmt.Sprintf(params, fault)))
 			if got != nil && want.date && soon(got.Retry) {
 				got.Retry = later

@@ -45,6 +45,9 @@ func (e *Executor) Execute(ctx context.Context, job jiraJob) (json.RawMessage, e
 		answer, err := wire.Encode(data)
 		return withoutSecrets(job.Secrets, answer), err
 	}
+	if errors.Is(err, outbound.ErrFull) {
+		return nil, pool.ErrBusy
+	}
 	failure, ok := errors.AsType[*wire.Failure](err)
 	if !ok {
 		failure = never(err.Error())
@@ -74,6 +77,7 @@ func (e *Executor) run(ctx context.Context, job jiraJob) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer s.leave()
 	switch action := job.Params.Action.(type) {
 	case *connector.JiraPushToService:
 		return s.push(ctx, job)
@@ -103,6 +107,7 @@ type session struct {
 	apiURL  string // without a slash at its end
 	project string
 	secrets connector.JiraSecrets
+	leave   func()        // of the layer
 	timeout time.Duration // what the execution had when it began; 0 for no end
 	read    atomic.Int64  // bytes of all answers
 }
@@ -124,7 +129,11 @@ func (e *Executor) open(ctx context.Context, job jiraJob) (*session, error) {
 	if err != nil {
 		return nil, never("[Action][Jira]: " + err.Error())
 	}
-	s := &session{Executor: e, jira: client, apiURL: apiURL, project: config.ProjectKey, secrets: secrets}
+	leave, err := e.layer.Enter(connector.Jira.ID, u)
+	if err != nil {
+		return nil, turnedAway(err)
+	}
+	s := &session{Executor: e, leave: leave, jira: client, apiURL: apiURL, project: config.ProjectKey, secrets: secrets}
 	if deadline, ok := ctx.Deadline(); ok {
 		s.timeout = time.Until(deadline)
 	}

@@ -29,11 +29,18 @@ const maxRetryAfter = 24 * time.Hour
 // RetryAfter reads a Retry-After header: seconds or an HTTP date, at most a day.
 // Anything else is advice to try again at no certain time.
 func RetryAfter(value string, now time.Time) wire.Retry {
-	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
-		return wire.RetryAt(now.Add(min(time.Duration(seconds), maxRetryAfter/time.Second) * time.Second)) //nolint:durationcheck // a count of seconds
-	}
-	if date, err := http.ParseTime(value); err == nil && date.After(now) {
-		return wire.RetryAt(now.Add(min(date.Sub(now), maxRetryAfter)))
+	if at, ok := parseRetryAfter(value, now); ok {
+		return wire.RetryAt(at)
 	}
 	return wire.RetryLater()
+}
+
+func parseRetryAfter(value string, now time.Time) (at time.Time, ok bool) {
+	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
+		return now.Add(min(time.Duration(seconds), maxRetryAfter/time.Second) * time.Second), true //nolint:durationcheck // a count of seconds
+	}
+	if date, err := http.ParseTime(value); err == nil && date.After(now) {
+		return now.Add(min(date.Sub(now), maxRetryAfter)), true
+	}
+	return time.Time{}, false
 }

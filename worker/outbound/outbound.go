@@ -22,7 +22,7 @@ const (
 	handshakeTimeout = 10 * time.Second
 	headerTimeout    = 30 * time.Second // from the request to the first of the answer
 	idleTimeout      = 90 * time.Second
-	maxIdlePerHost   = 64 // kept open; as many as a worker has slots
+	maxIdlePerHost   = firstVisits // kept open
 	maxIdle          = 512
 	maxHeader        = 256 << 10 // bytes of an answer's header
 )
@@ -32,6 +32,9 @@ type Policy struct {
 	Hosts       connector.Hosts // names that a URL may have
 	CIDRs       []netip.Prefix  // ranges opened although blocked by default, as 127.0.0.0/8
 	MaxResponse int64           // bytes of an answer's body, decompressed
+	// Paused, if not nil, hears that a destination, as [HostOf] names it, asked to be
+	// left alone. It must not block.
+	Paused func(typeID, host string, left time.Duration)
 }
 
 // Layer makes requests under a policy. It is safe for concurrent use; a worker
@@ -43,6 +46,7 @@ type Layer struct {
 	direct   *http.Transport // dials destinations, guarded
 	viaProxy *http.Transport // dials the environment's proxy and nothing else
 	client   *http.Client
+	visits   *visits
 }
 
 // New returns a Layer that takes its proxy from the environment (HTTPS_PROXY,
@@ -53,6 +57,7 @@ func New(p Policy) *Layer { return newLayer(p, nil, http.ProxyFromEnvironment) }
 // newLayer lets tests bring a resolver, nil for the system's, and a proxy.
 func newLayer(p Policy, resolver *net.Resolver, proxy func(*http.Request) (*url.URL, error)) *Layer {
 	l := &Layer{policy: p, guard: newGuard(p.CIDRs), proxy: proxy}
+	l.visits = &visits{tell: p.Paused, now: time.Now, hosts: make(map[string]*host)}
 	l.direct = newTransport(&net.Dialer{Timeout: connectTimeout, Resolver: resolver, ControlContext: l.guard.control}, nil)
 	l.viaProxy = newTransport(&net.Dialer{Timeout: connectTimeout, Resolver: resolver}, func(r *http.Request) (*url.URL, error) {
 		u, err := proxy(r)
@@ -105,7 +110,7 @@ func (l roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	resp, err := transport.RoundTrip(req)
+	resp, err := listening{l.visits, transport}.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}

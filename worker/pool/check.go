@@ -25,6 +25,15 @@ func (p *Pool) check() error {
 	if err := p.nc.Publish(wire.InboxPrefix+".check.nobody", nil); err != nil {
 		return fmt.Errorf("ask the broker: %w", err)
 	}
+	for _, typeID := range p.types { // an empty one pauses nothing
+		subject, err := wire.PauseSubject(typeID)
+		if err != nil {
+			return err
+		}
+		if err := p.nc.Publish(subject, nil); err != nil {
+			return fmt.Errorf("tell the broker that nothing is paused: %w", err)
+		}
+	}
 	if err := p.nc.FlushTimeout(checkTimeout); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}

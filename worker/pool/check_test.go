@@ -21,10 +21,11 @@ func TestStartNamesWhatTheBrokerRefuses(t *testing.T) {
 		subscribe, publish []string
 		want               string // "" for a start
 	}{
-		{all, []string{"_INBOX_api.*.*"}, ""},
+		{all, []string{"_INBOX_api.*.*", "patchbay.v1.pause.probe"}, ""},
+		{all, []string{"_INBOX_api.*.*"}, `Publish to "patchbay.v1.pause.probe"`},
 		{all[1:], []string{">"}, `Subscription to "patchbay.v1.execute.probe" using queue "workers"`},
 		{all[:1], []string{">"}, `Subscription to "patchbay.v1.cancel.probe"`},
-		{all, []string{"other"}, `Publish to "_INBOX_api.`},
+		{all, []string{"patchbay.v1.pause.probe"}, `Publish to "_INBOX_api.`},
 	} {
 		broker := pooltest.Broker(t)
 		if err := broker.ReloadOptions(&server.Options{DontListen: true, NoSigs: true, NoLog: true, Users: []*server.User{{

@@ -1,8 +1,17 @@
 package pool
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"strconv"
 	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"patchbay.dev/shared/connector"
+	"patchbay.dev/shared/wire"
 )
 
 func TestEarlyCancelsAreBounded(t *testing.T) {
@@ -27,5 +36,27 @@ func TestCancelOfNothingIsNotKept(t *testing.T) {
 	p.abandon("")
 	if p.early.has("") {
 		t.Error("a request without a reply subject would be cancelled")
+	}
+}
+
+func TestWhatNobodyWaitsForIsNotBegun(t *testing.T) {
+	t.Parallel()
+	h := Handler{execute: func(context.Context, *wire.Request, []byte, connector.Hosts) (json.RawMessage, error) {
+		t.Error("it was begun")
+		return nil, nil
+	}}
+	request := &wire.Request{TimeLeft: wire.Millis(time.Hour)}
+	p := Pool{cancels: make(map[string]context.CancelCauseFunc)}
+	p.ctx, p.stop = context.WithCancelCause(t.Context())
+	p.abandon("abandoned")
+	if _, err := p.run(h, &nats.Msg{Reply: "abandoned"}, request); !errors.Is(err, ErrAbandoned) {
+		t.Errorf("abandoned before it came: %v, want %v", err, ErrAbandoned)
+	}
+	p.stop(ErrStopping)
+	if _, err := p.run(h, &nats.Msg{Reply: "late"}, request); !errors.Is(err, ErrStopping) {
+		t.Errorf("after the grace: %v, want %v", err, ErrStopping)
+	}
+	if len(p.cancels) > 0 {
+		t.Errorf("left: %d", len(p.cancels))
 	}
 }

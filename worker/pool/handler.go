@@ -35,17 +35,38 @@ type Execute[C, S, P any] func(ctx context.Context, job Job[C, S, P]) (json.RawM
 
 // Handler runs the executions of one connector type.
 type Handler struct {
-	typeID     string
-	hasSecrets bool
-	execute    func(ctx context.Context, req *wire.Request, secrets []byte, hosts connector.Hosts) (json.RawMessage, error)
+	typeID      string
+	hasSecrets  bool
+	destination func(config json.RawMessage) string // nil for none
+	execute     func(ctx context.Context, req *wire.Request, secrets []byte, hosts connector.Hosts) (json.RawMessage, error)
 }
 
 // Type returns the id of the connector type, with its dot.
 func (h Handler) Type() string { return h.typeID }
 
+// To returns the handler of a type whose executions lead somewhere: destination
+// names where, by the config as it is stored, and "" for nowhere. What it names
+// shares the worker's slots with others; it must be quick.
+func (h Handler) To(destination func(config json.RawMessage) string) Handler {
+	h.destination = destination
+	return h
+}
+
+// destinationOf names where an execution leads, apart from what other types name.
+func (h Handler) destinationOf(req *wire.Request) string {
+	if h.destination == nil {
+		return ""
+	}
+	name := h.destination(req.Connector.Config)
+	if name == "" {
+		return ""
+	}
+	return h.typeID + " " + name
+}
+
 // Handle pairs a connector type with its executor.
 func Handle[C, S, P any](t connector.Type[C, S, P], execute Execute[C, S, P]) Handler {
-	return Handler{t.ID, t.HasSecrets(), func(ctx context.Context, req *wire.Request, opened []byte, hosts connector.Hosts) (json.RawMessage, error) {
+	return Handler{t.ID, t.HasSecrets(), nil, func(ctx context.Context, req *wire.Request, opened []byte, hosts connector.Hosts) (json.RawMessage, error) {
 		// Kibana's order: params, config, secrets, both together.
 		params, err := t.Params(req.Params)
 		if err != nil {

@@ -3,6 +3,7 @@
 package pool
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,9 +22,12 @@ import (
 
 // Options configure a [Pool].
 type Options struct {
-	Slots int             // executions at once; more are answered busy
-	Grace time.Duration   // how long running executions may last once the pool stops
-	Hosts connector.Hosts // where connectors may lead
+	Slots int // executions at once; more are answered busy
+	// DestinationSlots is how many of them one destination may hold; 0 for no limit
+	// but its fair share.
+	DestinationSlots int
+	Grace            time.Duration   // how long running executions may last once the pool stops
+	Hosts            connector.Hosts // where connectors may lead
 	// Open returns the secrets of a connector that has sealed ones. Its error is
 	// told to the caller.
 	Open func(space string, c *wire.Connector) ([]byte, error)
@@ -32,11 +36,12 @@ type Options struct {
 }
 
 // Pool takes executions from the broker and runs them, each in a goroutine and
-// at most [Options.Slots] at once.
+// at most [Options.Slots] at once. No connector and no destination gets all of them.
 type Pool struct {
 	nc      *nats.Conn
 	options Options
 	log     *slog.Logger
+	types   []string             // ids
 	subs    []*nats.Subscription // of executions
 	cancel  []*nats.Subscription // of callers who leave
 
@@ -44,10 +49,11 @@ type Pool struct {
 	watching  sync.WaitGroup
 	checked   atomic.Bool // the broker was asked what it allows
 
-	ctx  context.Context //nolint:containedctx // ends when running executions must end
-	stop context.CancelCauseFunc
-	busy atomic.Int64
-	jobs sync.WaitGroup
+	ctx     context.Context //nolint:containedctx // ends when running executions must end
+	stop    context.CancelCauseFunc
+	reading atomic.Int64 // requests that are being read: whose they are shows only then
+	shares  shares
+	jobs    sync.WaitGroup
 
 	mu      sync.Mutex
 	cancels map[string]context.CancelCauseFunc // by reply subject, which no two jobs share
@@ -83,15 +89,16 @@ var (
 	ErrStopping  = errors.New("the worker is stopping")
 )
 
-// ErrBusy is what an executor returns when it has no room for an execution of
-// which it has done nothing: the caller hears "busy", and may ask another worker.
-var ErrBusy = errors.New("too much is waiting")
-
 // Start subscribes to the executions of every handler's type. When it returns,
 // the broker sends them here, or will once nc is connected.
 func Start(nc *nats.Conn, handlers []Handler, options Options, log *slog.Logger) (*Pool, error) {
 	p := &Pool{nc: nc, options: options, log: log, cancels: make(map[string]context.CancelCauseFunc)}
+	p.shares = shares{slots: options.Slots, destination: cmp.Or(options.DestinationSlots, options.Slots),
+		connectors: make(map[string]int), destinations: make(map[string]int)}
 	p.ctx, p.stop = context.WithCancelCause(context.Background())
+	for _, h := range handlers {
+		p.types = append(p.types, h.typeID)
+	}
 	p.watch()
 	for _, h := range handlers {
 		if err := errors.Join(p.subscribe(h), p.subscribeReseal(h)); err != nil {
@@ -193,65 +200,91 @@ func (p *Pool) drain() error {
 	return errors.Join(errs...)
 }
 
-// take gives msg a slot or answers busy. It runs on the subscription's
-// goroutine and must not block.
+// leastTime is the time that must be left to begin an execution: whatever it sent
+// with less, its answer would come too late.
+const leastTime = 5 * time.Millisecond
+
+// take has msg run or answered busy. It runs on the subscription's goroutine and
+// must not block.
 func (p *Pool) take(h Handler, msg *nats.Msg) {
-	if !p.claim(msg) {
+	if p.isProbe(msg) {
 		return
 	}
+	// As many again as there are slots: more come faster than they can be read.
+	if p.reading.Add(1) > int64(p.options.Slots) {
+		p.reading.Add(-1)
+		p.signal(msg, wire.Busy)
+		return
+	}
+	// From here on, also while it waits to be read: a large one may wait for seconds.
+	stop := p.heartbeat(msg)
 	p.jobs.Go(func() {
-		reply, busy := p.run(h, msg)
-		// The slot is free before the caller can know: its next request finds it.
-		p.busy.Add(-1)
-		if busy {
-			p.signal(msg, wire.Busy)
-			return
-		}
-		p.reply(msg, reply)
+		var req wire.Request
+		data, err := p.begin(h, msg, &req)
+		stop()
+		p.answer(msg, &req, data, err)
 	})
 }
 
-// claim takes a slot for msg, or answers busy; a probe it answers without one.
-func (p *Pool) claim(msg *nats.Msg) bool {
-	if len(msg.Data) == 0 && msg.Header.Get(wire.SignalHeader) == wire.Probe {
-		p.signal(msg, wire.Probe)
+// begin reads a request and runs it if its connector and its destination may have
+// one more slot.
+func (p *Pool) begin(h Handler, msg *nats.Msg, req *wire.Request) (json.RawMessage, error) {
+	var err error
+	if *req, err = wire.DecodeRequest(msg.Data); err != nil {
+		p.reading.Add(-1)
+		return nil, fmt.Errorf("decode request: %w", err)
+	}
+	destination := h.destinationOf(req)
+	entered := p.shares.enter(req.Connector.ID, destination)
+	p.reading.Add(-1)
+	if !entered {
+		return nil, ErrBusy
+	}
+	// The slot is free before the caller can know: its next request finds it.
+	defer p.shares.leave(req.Connector.ID, destination)
+	return p.run(h, msg, req)
+}
+
+// isProbe answers a probe, which needs no slot.
+func (p *Pool) isProbe(msg *nats.Msg) bool {
+	if len(msg.Data) > 0 || msg.Header.Get(wire.SignalHeader) != wire.Probe {
 		return false
 	}
-	if p.busy.Add(1) > int64(p.options.Slots) {
-		p.busy.Add(-1)
-		p.signal(msg, wire.Busy)
-		return false
-	}
+	p.signal(msg, wire.Probe)
 	return true
 }
 
-// run runs one execution and keeps its caller informed. It returns busy if the
-// executor had no room for it.
-func (p *Pool) run(h Handler, msg *nats.Msg) (reply wire.Reply, busy bool) {
-	req, err := wire.DecodeRequest(msg.Data)
-	if err != nil {
-		return wire.Reply{Failure: thrown(fmt.Errorf("decode request: %w", err))}, false
-	}
+// run runs one execution, unless it is too late for it.
+func (p *Pool) run(h Handler, msg *nats.Msg, req *wire.Request) (json.RawMessage, error) {
 	timeout := time.Duration(req.TimeLeft)
+	if timeout < leastTime {
+		return nil, fmt.Errorf("nothing was begun: %s of the time limit are left", timeout)
+	}
 	ctx, stop := context.WithTimeoutCause(p.ctx, timeout, fmt.Errorf("the time limit of %s is over", timeout))
 	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	p.remember(msg.Reply, cancel)
 	defer p.forget(msg.Reply)
-	defer p.heartbeat(msg)()
-
-	data, err := p.call(ctx, h, &req)
-	if errors.Is(err, ErrBusy) {
-		return wire.Reply{}, true
+	if ctx.Err() != nil { // nobody waits for it any more, or the grace is over
+		return nil, context.Cause(ctx)
 	}
-	if err != nil {
+	return p.call(ctx, h, req)
+}
+
+// answer tells what came of an execution.
+func (p *Pool) answer(msg *nats.Msg, req *wire.Request, data json.RawMessage, err error) {
+	switch {
+	case err == nil:
+		p.reply(msg, wire.Reply{Data: data})
+	case errors.Is(err, ErrBusy):
+		p.signal(msg, wire.Busy)
+	default:
 		failure := failureOf(err)
 		p.log.Warn("execution failed", "execution", req.ExecutionID, "space", req.Space, "connector", req.Connector.ID,
 			"type", req.Connector.Type, "message", failure.Message, "service_message", failure.ServiceMessage, "unknown", failure.Unknown)
-		return wire.Reply{Failure: failure}, false
+		p.reply(msg, wire.Reply{Failure: failure})
 	}
-	return wire.Reply{Data: data}, false
 }
 
 // call runs the executor and turns a panic into an error.

@@ -28,10 +28,17 @@ func (p *Pool) subscribeReseal(h Handler) error {
 	return sub.SetPendingLimits(-1, -1)
 }
 
+// resealing holds the slots of those who seal; no connector has such an id.
+const resealing = "sealing anew"
+
 // takeReseal gives msg a slot like an execution's, or answers busy. A batch takes
 // milliseconds, so that nobody needs to hear that it is running.
 func (p *Pool) takeReseal(msg *nats.Msg) {
-	if !p.claim(msg) {
+	if p.isProbe(msg) {
+		return
+	}
+	if !p.shares.enter(resealing, "") {
+		p.signal(msg, wire.Busy)
 		return
 	}
 	p.jobs.Go(func() {
@@ -45,7 +52,7 @@ func (p *Pool) takeReseal(msg *nats.Msg) {
 		if err := errors.Join(err, encodeErr); err != nil {
 			p.log.Error("secrets could not be sealed anew", "error", err)
 		}
-		p.busy.Add(-1) // before the reply, as for an execution
+		p.shares.leave(resealing, "") // before the reply, as for an execution
 		p.send(&nats.Msg{Subject: msg.Reply, Data: body})
 	})
 }

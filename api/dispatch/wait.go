@@ -1,0 +1,97 @@
+package dispatch
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+const (
+	// How long a call waits before it asks busy workers again: twice as long each
+	// time.
+	firstWait = 2 * time.Millisecond
+	lastWait  = 250 * time.Millisecond
+	// What the waiting calls of one connector cost together: each waits longer the
+	// more of them there are, so that a connector that hangs costs a thousand questions
+	// a second, or a hundred MiB, however many wait for it.
+	waitPerCall = time.Millisecond
+	waitPerMiB  = 8 * time.Millisecond
+	// longestWait bounds that.
+	longestWait = 2 * time.Second
+)
+
+// waiting knows the calls that found every worker busy, by connector.
+type waiting struct {
+	mu         sync.Mutex
+	connectors map[string]crowd
+}
+
+// crowd is what waits for the same.
+type crowd struct{ calls, bytes int }
+
+// join counts a call that waits, or, with -1, no longer waits.
+func (w *waiting) join(connector string, n, size int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.connectors == nil {
+		w.connectors = make(map[string]crowd)
+	}
+	c := w.connectors[connector]
+	c = crowd{c.calls + n, c.bytes + n*size}
+	if c.calls == 0 {
+		delete(w.connectors, connector)
+		return
+	}
+	w.connectors[connector] = c
+}
+
+// least returns how long each call for a connector should wait at the least.
+func (w *waiting) least(connector string) time.Duration {
+	w.mu.Lock()
+	c := w.connectors[connector]
+	w.mu.Unlock()
+	return min(time.Duration(c.calls)*waitPerCall+time.Duration(c.bytes)*waitPerMiB>>20, longestWait)
+}
+
+// turn is one call's way through the waits.
+type turn struct {
+	*waiting
+	connector string
+	size      int // bytes of a question
+	wait      time.Duration
+}
+
+// next waits until it is time to ask again. The error is [ErrBusy] if there will be
+// none before the deadline, or else the context's cause.
+func (t *turn) next(ctx context.Context, deadline time.Time) error {
+	if t.wait == 0 {
+		t.join(t.connector, 1, t.size)
+		t.wait = firstWait
+	}
+	// Half to all of it: members of the queue group are picked at random, and
+	// callers who were refused together must not come back together.
+	pause := max(t.wait, t.least(t.connector))
+	pause = pause/2 + rand.N(pause/2)
+	left := time.Until(deadline) - leastTry
+	if left < t.wait/2 {
+		return ErrBusy
+	}
+	if pause > left { // to ask some time before the end is worth more than the whole pause
+		pause = left / 2
+	}
+	t.wait = min(2*t.wait, lastWait)
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(pause):
+		return nil
+	}
+}
+
+// end is called when the call asks no more.
+func (t *turn) end() {
+	if t.wait > 0 {
+		t.join(t.connector, -1, t.size)
+	}
+}
