@@ -17,7 +17,11 @@ const MaxDepth = 64
 // maxDepth arrays and objects, and otherwise an error that tells what is wrong
 // and at which byte. The rest of this package takes only data that passed.
 func Check(data []byte, maxDepth int) error {
-	// Depth first: it is a plain scan, so that hostile nesting is cheap to refuse.
+	if wellFormed(data, maxDepth) && utf8.Valid(data) {
+		return nil
+	}
+	// What is wrong with it. Depth first: it is a plain scan, so that hostile nesting
+	// is cheap to refuse.
 	if at := tooDeep(data, maxDepth); at >= 0 {
 		return fmt.Errorf("nested deeper than %d levels (byte %d)", maxDepth, at)
 	}
