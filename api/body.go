@@ -111,8 +111,17 @@ func writeJSON(c echo.Context, status int, body any) error {
 		return fmt.Errorf("encode answer: %w", err)
 	}
 	b.Truncate(b.Len() - 1) // the encoder's newline
+	return writeBlob(c, status, b.Bytes())
+}
+
+var jsonType = []string{"application/json; charset=utf-8"}
+
+// writeBlob answers with a body that is JSON already.
+func writeBlob(c echo.Context, status int, body []byte) error {
+	c.Response().Header()["Content-Type"] = jsonType
+	c.Response().WriteHeader(status)
 	// What was done stays done when the client does not take the answer.
-	_ = c.Blob(status, "application/json; charset=utf-8", b.Bytes())
+	_, _ = c.Response().Write(body)
 	return nil
 }
 

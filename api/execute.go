@@ -22,6 +22,9 @@ const (
 	headerOutcome     = "Patchbay-Outcome" // ok, error or unknown
 )
 
+// resultSize is the room for what a result holds besides its data.
+const resultSize = 128
+
 // outcomes are the values of headerOutcome.
 var outcomes = map[wire.Outcome][]string{
 	wire.OK: {string(wire.OK)}, wire.Error: {string(wire.Error)}, wire.Unknown: {string(wire.Unknown)},
@@ -51,6 +54,10 @@ func (s *server) execute(d dialect) func(echo.Context, executeBody) error {
 		c.Response().Header()[headerOutcome] = outcomes[reply.Outcome()]
 		if reply.Failure != nil {
 			c.Set(failureKey, reply.Failure.Message)
+		}
+		if reply.Failure == nil {
+			body := make([]byte, 0, len(reply.Data)+resultSize)
+			return writeBlob(c, http.StatusOK, d.appendOK(body, param(c, "id"), reply.Data))
 		}
 		return writeJSON(c, http.StatusOK, d.result(param(c, "id"), reply))
 	}

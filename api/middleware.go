@@ -22,7 +22,7 @@ func (s *server) around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
 			if v := recover(); v != nil {
-				if v == http.ErrAbortHandler {
+				if v == http.ErrAbortHandler { //nolint:errorlint // net/http panics with this very one
 					panic(v)
 				}
 				err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())

@@ -119,6 +119,21 @@ type legacyResultBody struct {
 	ErrorSource    wire.Source     `json:"errorSource,omitempty"`
 }
 
+// appendOK appends the result of an execution that went well. Its data were checked
+// when they came, and encoding/json would look through them once more.
+func (d dialect) appendOK(b []byte, connectorID string, data json.RawMessage) []byte {
+	key := `{"connector_id":`
+	if d == legacy {
+		key = `{"actionId":`
+	}
+	b = wire.AppendString(append(b, key...), connectorID)
+	b = append(b, `,"status":"ok"`...)
+	if len(data) > 0 {
+		b = append(append(b, `,"data":`...), data...)
+	}
+	return append(b, '}')
+}
+
 func (d dialect) result(connectorID string, reply wire.Reply) any {
 	body := resultBody{ConnectorID: connectorID, Status: "ok", Data: reply.Data}
 	if f := reply.Failure; f != nil {

@@ -18,11 +18,11 @@ import (
 // Append appends the request as [Encode] writes it, but for white space in the
 // raw parts, which stays.
 func (r *Request) Append(b []byte) []byte {
-	b = appendString(append(b, `{"execution_id":`...), r.ExecutionID)
+	b = AppendString(append(b, `{"execution_id":`...), r.ExecutionID)
 	if r.Given {
 		b = append(b, `,"given":true`...)
 	}
-	b = appendString(append(b, `,"space":`...), r.Space)
+	b = AppendString(append(b, `,"space":`...), r.Space)
 	b = r.Connector.append(append(b, `,"connector":`...))
 	b = append(b, `,"time_left_ms":`...)
 	b = strconv.AppendInt(b, time.Duration(r.TimeLeft).Milliseconds(), 10)
@@ -35,9 +35,9 @@ func (r *Request) Append(b []byte) []byte {
 }
 
 func (c *Connector) append(b []byte) []byte {
-	b = appendString(append(b, `{"id":`...), c.ID)
-	b = appendString(append(b, `,"type":`...), c.Type)
-	b = appendString(append(b, `,"name":`...), c.Name)
+	b = AppendString(append(b, `{"id":`...), c.ID)
+	b = AppendString(append(b, `,"type":`...), c.Type)
+	b = AppendString(append(b, `,"name":`...), c.Name)
 	b = append(b, `,"version":`...)
 	b = strconv.AppendInt(b, c.Version, 10)
 	b = appendRaw(append(b, `,"config":`...), c.Config)
@@ -59,7 +59,8 @@ func appendRaw(b []byte, raw json.RawMessage) []byte {
 	return append(b, raw...)
 }
 
-func appendString(b []byte, s string) []byte {
+// AppendString appends s as a JSON string as [Encode] writes it.
+func AppendString(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c > '~' {
 			encoded, _ := Encode(s) // a string always encodes

@@ -53,6 +53,7 @@ type Pool struct {
 	stop    context.CancelCauseFunc
 	reading atomic.Int64 // requests that are being read: whose they are shows only then
 	shares  shares
+	beats   *beats
 	jobs    sync.WaitGroup
 
 	mu      sync.Mutex
@@ -99,6 +100,7 @@ func Start(nc *nats.Conn, handlers []Handler, options Options, log *slog.Logger)
 	for _, h := range handlers {
 		p.types = append(p.types, h.typeID)
 	}
+	p.beats = startBeats(func(msg *nats.Msg) { p.signal(msg, wire.Running) })
 	p.watch()
 	for _, h := range handlers {
 		if err := errors.Join(p.subscribe(h), p.subscribeReseal(h)); err != nil {
@@ -149,6 +151,7 @@ func (p *Pool) Stop() error {
 	end := time.Now().Add(p.options.Grace)
 	grace := time.AfterFunc(p.options.Grace, func() { p.stop(ErrStopping) })
 	p.jobs.Wait()
+	p.beats.stop()
 	grace.Stop()
 	p.stop(ErrStopping)
 	for _, sub := range p.cancel { // not before: who leaves now still ends a job
@@ -217,11 +220,11 @@ func (p *Pool) take(h Handler, msg *nats.Msg) {
 		return
 	}
 	// From here on, also while it waits to be read: a large one may wait for seconds.
-	stop := p.heartbeat(msg)
+	p.beats.begin(msg)
 	p.jobs.Go(func() {
 		var req wire.Request
 		data, err := p.begin(h, msg, &req)
-		stop()
+		p.beats.end(msg)
 		p.answer(msg, &req, data, err)
 	})
 }
@@ -260,7 +263,7 @@ func (p *Pool) run(h Handler, msg *nats.Msg, req *wire.Request) (json.RawMessage
 	if timeout < leastTime {
 		return nil, fmt.Errorf("nothing was begun: %s of the time limit are left", timeout)
 	}
-	ctx, stop := context.WithTimeoutCause(p.ctx, timeout, fmt.Errorf("the time limit of %s is over", timeout))
+	ctx, stop := context.WithTimeoutCause(p.ctx, timeout, limitError(timeout))
 	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -270,6 +273,13 @@ func (p *Pool) run(h Handler, msg *nats.Msg, req *wire.Request) (json.RawMessage
 		return nil, context.Cause(ctx)
 	}
 	return p.call(ctx, h, req)
+}
+
+// limitError says that an execution's time is over.
+type limitError time.Duration
+
+func (e limitError) Error() string {
+	return "the time limit of " + time.Duration(e).String() + " is over"
 }
 
 // answer tells what came of an execution.
@@ -303,32 +313,6 @@ func (p *Pool) call(ctx context.Context, h Handler, req *wire.Request) (data jso
 		}
 	}
 	return h.execute(ctx, req, secrets, p.options.Hosts)
-}
-
-// heartbeat tells the caller from time to time that the job is running, until
-// the returned function is called.
-func (p *Pool) heartbeat(msg *nats.Msg) (stop func()) {
-	var mu sync.Mutex
-	var timer *time.Timer
-	stopped := false
-	beat := func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if stopped {
-			return
-		}
-		p.signal(msg, wire.Running)
-		timer.Reset(wire.HeartbeatInterval)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	timer = time.AfterFunc(wire.FirstHeartbeat, beat)
-	return func() {
-		mu.Lock()
-		defer mu.Unlock()
-		stopped = true
-		timer.Stop()
-	}
 }
 
 func (p *Pool) remember(reply string, cancel context.CancelCauseFunc) {
