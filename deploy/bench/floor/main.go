@@ -25,6 +25,8 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+
+	"patchbay.dev/shared/setting"
 )
 
 const (
@@ -52,6 +54,7 @@ type executor func(j *job) (json.RawMessage, error)
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	setting.TuneGC(os.Environ()) // as Patchbay's
 	cluster := flag.String("cluster", "", "URL of the cluster that documents go to; without one, messages go to the log")
 	flag.Parse()
 	kind, execute := job{Type: ".server-log", Config: json.RawMessage("{}")}, writeLog(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
