@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"errors"
+	"io"
 	"math"
 	"sync"
 	"time"
@@ -53,21 +54,58 @@ type ticket struct {
 	bytes     int64
 }
 
-// ticketKey is where a request carries a ticket that is for more bytes than came.
+// ticketKey is where a request carries its ticket, until its body has come.
 const ticketKey = "ticket"
 
-// admitExecution lets an execution in before its body is read, or refuses it.
+// admitExecution lets an execution in before its body is read, or refuses it. What
+// is only announced holds nobody up: beyond the first piece, bytes count as they
+// come.
 func (s *server) admitExecution(c echo.Context) (*ticket, error) {
-	announced := c.Request().ContentLength
-	size := min(announced, s.config.MaxBody)
-	if announced < 0 { // it does not say; readAll will
-		size = s.config.MaxBody
+	announced, size := c.Request().ContentLength, min(firstRead, s.config.MaxBody)
+	if announced >= 0 {
+		size = min(announced, size)
 	}
 	t, err := s.admission.enter(param(c, "id"), size, time.Now())
-	if err == nil && announced < 0 {
+	if err == nil && (announced < 0 || announced > firstRead) {
 		c.Set(ticketKey, t)
 	}
 	return t, err
+}
+
+// arriving counts the bytes of a body that comes, and ends it when there is no room
+// for more.
+type arriving struct {
+	io.Reader
+	*ticket
+	most, got int64
+}
+
+func (r *arriving) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if r.got += int64(n); r.got > r.bytes {
+		if refusal := r.grow(min(r.got+firstRead, r.most), time.Now()); refusal != nil {
+			return n, refusal
+		}
+	}
+	return n, err
+}
+
+// grow makes the ticket one for more bytes.
+func (t *ticket) grow(size int64, now time.Time) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	more, mine, free := size-t.bytes, t.connectors[t.connector], t.maxBytes-t.all.bytes
+	if free < more || mine.bytes-t.bytes > free {
+		return t.full(now)
+	}
+	t.add(0, more)
+	t.bytes = size
+	return nil
+}
+
+func (a *admission) full(now time.Time) *problem {
+	return tooMany("There are as many executions in flight as there may be, in all or for this connector. Nothing was run.",
+		a.drain.time(a.all.calls, now))
 }
 
 // enter counts an execution until its ticket is done. The error is a *[problem].
@@ -76,8 +114,7 @@ func (a *admission) enter(connector string, size int64, now time.Time) (*ticket,
 	defer a.mu.Unlock()
 	mine, free := a.connectors[connector], load{a.maxCalls - a.all.calls, a.maxBytes - a.all.bytes}
 	if free.calls <= 0 || free.bytes < size || mine.calls > free.calls || mine.bytes > free.bytes {
-		return nil, tooMany("There are as many executions in flight as there may be, in all or for this connector. Nothing was run.",
-			a.drain.time(a.all.calls, now))
+		return nil, a.full(now)
 	}
 	if a.all.calls == 0 {
 		a.drain = drain{since: now}
@@ -125,6 +162,9 @@ type drain struct {
 }
 
 func (d *drain) count(now time.Time) {
+	if d.ended == 0 && now.Sub(d.since) > 2*drainWindow {
+		*d = drain{since: now} // nothing ended for long: what that says is of the past
+	}
 	d.ended++
 	d.roll(now)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -53,9 +54,17 @@ func (s *server) readAll(c echo.Context) ([]byte, error) {
 	var b bytes.Buffer
 	// What a client only announces takes no more memory than this.
 	b.Grow(int(min(max(r.ContentLength, 0), firstRead)) + bytes.MinRead)
-	_, err := b.ReadFrom(http.MaxBytesReader(c.Response(), r.Body, s.config.MaxBody))
-	if t, ok := c.Get(ticketKey).(*ticket); ok {
+	var body io.Reader = http.MaxBytesReader(c.Response(), r.Body, s.config.MaxBody)
+	t, counts := c.Get(ticketKey).(*ticket)
+	if counts {
+		body = &arriving{Reader: body, ticket: t, most: s.config.MaxBody}
+	}
+	_, err := b.ReadFrom(body)
+	if counts && err == nil {
 		t.came(int64(b.Len()))
+	}
+	if refusal, ok := errors.AsType[*problem](err); ok {
+		return nil, refusal
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, s.bodyTooLarge()

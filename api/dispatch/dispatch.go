@@ -65,7 +65,7 @@ type Dispatcher struct {
 	wg      sync.WaitGroup
 	checked atomic.Bool // the broker was asked what it allows
 	waiting waiting
-	pipe    *pipe
+	pipes   pipes
 
 	mu    sync.Mutex
 	last  uint64           // the youngest call's number
@@ -90,7 +90,6 @@ func New(nc *nats.Conn) (*Dispatcher, error) {
 		inbox:   nc.NewInbox() + ".",
 		status:  nc.StatusChanged(nats.DISCONNECTED, nats.RECONNECTING, nats.CLOSED),
 		silence: silence,
-		pipe:    newPipe(),
 		calls:   make(map[string]*call),
 	}
 	sub, err := nc.Subscribe(d.inbox+"*", d.receive)
@@ -196,7 +195,7 @@ func (d *Dispatcher) try(ctx context.Context, q question, deadline time.Time) (*
 	if !d.nc.IsConnected() {
 		return nil, ErrDisconnected
 	}
-	heard, err := d.pipe.enter(ctx, q.size, deadline)
+	heard, err := d.pipes.to(q.typeID).enter(ctx, q.size, deadline)
 	if err != nil {
 		return nil, err
 	}

@@ -15,10 +15,29 @@ const (
 	large = 256 << 10
 )
 
-// pipe is the way to the workers, as wide as there are tokens, one for each MiB.
+// pipe is the way to the workers of a type, as wide as there are tokens, one for each MiB.
 type pipe struct {
 	turn   chan struct{} // of who takes tokens: two at once could end with half of theirs each
 	tokens chan struct{}
+}
+
+// pipes are the ways to the workers of each type: those of one that hang are in the
+// way of no other's.
+type pipes struct {
+	mu  sync.Mutex
+	all map[string]*pipe
+}
+
+func (p *pipes) to(typeID string) *pipe {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.all == nil {
+		p.all = make(map[string]*pipe)
+	}
+	if p.all[typeID] == nil {
+		p.all[typeID] = newPipe()
+	}
+	return p.all[typeID]
 }
 
 func newPipe() *pipe {

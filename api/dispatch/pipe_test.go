@@ -65,3 +65,19 @@ func TestLargeQuestionThatDoesNotGetThroughIsNotSent(t *testing.T) {
 		}
 	})
 }
+
+func TestWorkersOfOneTypeThatHangAreInNobodysWay(t *testing.T) {
+	t.Parallel()
+	var p pipes
+	for range pipeMiB / 4 {
+		if _, err := p.to(".jira").enter(t.Context(), 4<<20, time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := p.to(".jira").enter(t.Context(), large, time.Now().Add(2*leastTry)); !errors.Is(err, ErrBusy) {
+		t.Errorf("one more of the type: %v, want %v", err, ErrBusy)
+	}
+	if _, err := p.to(".index").enter(t.Context(), large, time.Now().Add(time.Minute)); err != nil {
+		t.Errorf("another type: %v", err)
+	}
+}

@@ -14,14 +14,15 @@ func overload(ctx context.Context, s *stage) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	product, err := s.indexer(ctx, stub, batchingOff)
+	// One connector gets half and one more of both: 65 run and as many wait.
+	product, err := s.indexer(ctx, stub, batchingOff, "PATCHBAY_WORKER_SLOTS=128", "PATCHBAY_MAX_IN_FLIGHT=258")
 	if err != nil {
 		return nil, err
 	}
 	l := execute(product, documents(1))
 	l.upstream, l.patience, l.lenient = stub, patience, true
 	capacity := l
-	capacity.callers = 64 // as many as there are slots
+	capacity.callers = 65 // as many as there are slots for it
 
 	warmup, per := s.warm(patience), 0.0
 	var r result

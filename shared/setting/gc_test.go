@@ -15,7 +15,7 @@ func TestEnvironmentDecidesAboutGarbage(t *testing.T) { //nolint:paralleltest //
 		t.Errorf("GOGC is set, and yet it became %d", got)
 	}
 	setting.TuneGC([]string{"A=b"})
-	if got := debug.SetGCPercent(77); got != 400 {
-		t.Errorf("percent %d, want 400", got)
+	if got := debug.SetGCPercent(77); got != 200 {
+		t.Errorf("percent %d, want 200", got)
 	}
 }

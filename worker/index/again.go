@@ -59,6 +59,9 @@ func (e *Executor) add(r, again result, n int) (result, bool) {
 	if failure, ok := errors.AsType[*wire.Failure](again.err); ok && failure.Unknown {
 		return again, true
 	}
+	if again.data == nil && again.wrote {
+		return again, true // nobody can tell what is left to send
+	}
 	if again.data == nil {
 		// Nothing more was written, so that the rejection still stands.
 		r.retryAfter = again.retryAfter

@@ -30,6 +30,7 @@ type batcher struct {
 	queue    []*member
 	bytes    int64 // in queue
 	inFlight int
+	airborne int                // flights that have not landed, also those that gave their place back
 	suspects map[string]*flight // indices that may hold others up, with the bulk on trial or nil
 	closed   bool
 }

@@ -67,7 +67,7 @@ func (b *batcher) send(ctx context.Context, batch []*member) {
 		documents += counts[i]
 	}
 	e.counters.count(len(batch), documents, len(body))
-	limit := e.limitFor(len(batch), documents)
+	limit := e.limitFor(len(batch), documents, len(body))
 	r := e.send(ctx, "", body, b.refresh, limit)
 	if r.err == nil && oneMayBeToBlame(r.response.StatusCode, r.response.Header) {
 		e.counters.splits.Add(1)
@@ -81,17 +81,21 @@ func (b *batcher) send(ctx context.Context, batch []*member) {
 	}
 }
 
-// perDocument is what a bulk's answer may tell of each document beyond what its
-// execution's alone may: one whose answer is too large takes nothing from others.
-const perDocument = 2 << 10
+// What a bulk's answer may hold beyond what those of its executions alone may, so
+// that one whose answer is too large takes nothing from others: so much of each
+// document, and of the body, whose values Elasticsearch repeats in its reasons.
+const (
+	perDocument = 2 << 10
+	repeats     = 3
+)
 
 // limitFor returns how many bytes are read of the answer to a bulk.
-func (e *Executor) limitFor(executions, documents int) int64 {
+func (e *Executor) limitFor(executions, documents, body int) int64 {
 	const most = math.MaxInt64 / 2
 	if e.maxResponse > most/int64(executions) {
 		return most
 	}
-	return e.maxResponse*int64(executions) + int64(documents)*perDocument
+	return e.maxResponse*int64(executions) + int64(documents)*perDocument + int64(body)*repeats
 }
 
 // oneMayBeToBlame reports whether nothing of a bulk was written for a reason that

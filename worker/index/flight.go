@@ -20,8 +20,14 @@ type flight struct {
 	overdue, landed bool
 }
 
+// airborneMost is how many flights there may be in all, in places in flight: also
+// when everything is slow, a cluster gets no more at once. Suspects leave one part
+// in eight to the others.
+const airborneMost = 8
+
 // takeOff takes a place. mu is held.
 func (b *batcher) takeOff(target string, batch []*member) *flight {
+	b.airborne++
 	f := &flight{b: b, target: target, batch: batch, trial: b.isSuspect(target)}
 	if f.trial {
 		b.suspects[target] = f
@@ -47,12 +53,12 @@ func (f *flight) land() {
 	defer f.b.mu.Unlock()
 	f.landed = true
 	f.slow.Stop()
-	if f.overdue {
-		return
-	}
-	f.giveBack()
-	if f.trial {
-		delete(f.b.suspects, f.target)
+	f.b.airborne--
+	if !f.overdue {
+		f.giveBack()
+		if f.trial {
+			delete(f.b.suspects, f.target)
+		}
 	}
 	f.b.dispatch()
 }
@@ -89,10 +95,11 @@ func (b *batcher) isSuspect(target string) bool {
 
 // mayLeave reports whether there is a place for an execution. mu is held.
 func (b *batcher) mayLeave(target string) bool {
+	most := b.e.batching.InFlight
 	if trial, ok := b.suspects[target]; ok {
-		return trial == nil
+		return trial == nil && b.airborne < (airborneMost-1)*most
 	}
-	return b.inFlight < b.e.batching.InFlight
+	return b.inFlight < most && b.airborne < airborneMost*most
 }
 
 // mayJoin reports whether executions for two indices may share a bulk.

@@ -52,6 +52,9 @@ type result struct {
 	// they may be sent again. retryAfter is its header of that name.
 	rejected   []int
 	retryAfter string
+	// wrote says that the cluster wrote at least some documents though there are no
+	// data to tell which.
+	wrote bool
 }
 
 // alone sends an execution in a request of its own.
@@ -78,6 +81,7 @@ func (e *Executor) told(r reply, n int) result {
 	var told result
 	if int64(len(r.answer)) > e.maxResponse {
 		told.data, told.err = e.tooLarge(r.response, r.answer)
+		told.wrote = !r.response.IsError()
 	} else {
 		told.err = refusedByCluster(r.response.StatusCode, r.response.Header, r.answer, e.now())
 	}
