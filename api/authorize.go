@@ -72,7 +72,8 @@ func handle[B any](s *server, n need, read func(echo.Context) (B, error), act fu
 				return err
 			}
 		}
-		if err := authorize(c, callerOf(c), n, body); err != nil {
+		if !callerOf(c).may(n.level, n.space(c)) {
+			err := n.forbidden(c, body)
 			s.audit.refused(c, n.event, err)
 			return err
 		}
@@ -141,19 +142,22 @@ func callerOf(c echo.Context) *holder {
 	return caller
 }
 
-// authorize refuses what the caller may not do. Without keys everyone may do
-// everything.
-func authorize(c echo.Context, caller *holder, n need, body any) error {
-	in, message := space(c), n.refusal
+// space returns the space in which the caller needs the privilege.
+func (n need) space(c echo.Context) string {
 	if n.event == toGetSpace.event {
-		in = param(c, "id")
-		message = fmt.Sprintf(n.refusal, in)
+		return param(c, "id")
 	}
+	return space(c)
+}
+
+// forbidden is the answer to who may not.
+func (n need) forbidden(c echo.Context, body any) *problem {
+	message := n.refusal
 	if create, ok := body.(createBody); ok {
 		message = fmt.Sprintf(n.refusal, create.TypeID)
 	}
-	if caller.may(n.level, in) {
-		return nil
+	if n.event == toGetSpace.event {
+		message = fmt.Sprintf(n.refusal, n.space(c))
 	}
 	return &problem{status: http.StatusForbidden, message: message}
 }

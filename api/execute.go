@@ -54,12 +54,10 @@ func (s *server) execute(d dialect) func(echo.Context, executeBody) error {
 		c.Response().Header()[headerOutcome] = outcomes[reply.Outcome()]
 		if reply.Failure != nil {
 			c.Set(failureKey, reply.Failure.Message)
+			return writeJSON(c, http.StatusOK, d.failure(param(c, "id"), reply.Failure))
 		}
-		if reply.Failure == nil {
-			body := make([]byte, 0, len(reply.Data)+resultSize)
-			return writeBlob(c, http.StatusOK, d.appendOK(body, param(c, "id"), reply.Data))
-		}
-		return writeJSON(c, http.StatusOK, d.result(param(c, "id"), reply))
+		result := make([]byte, 0, len(reply.Data)+resultSize)
+		return writeBlob(c, http.StatusOK, d.appendOK(result, param(c, "id"), reply.Data))
 	}
 }
 

@@ -97,26 +97,24 @@ func (d dialect) connectorType(a connector.About) any {
 	return body
 }
 
-// resultBody is what came of an execution. errorSource is camelCase in Kibana's
+// resultBody is what came of an execution that failed. errorSource is camelCase in Kibana's
 // current routes too.
 type resultBody struct {
-	ConnectorID    string          `json:"connector_id"`
-	Status         string          `json:"status"` // ok or error
-	Data           json.RawMessage `json:"data,omitempty"`
-	Message        string          `json:"message,omitempty"`
-	ServiceMessage string          `json:"service_message,omitempty"`
-	Retry          wire.Retry      `json:"retry,omitzero"`
-	ErrorSource    wire.Source     `json:"errorSource,omitempty"`
+	ConnectorID    string      `json:"connector_id"`
+	Status         string      `json:"status"`
+	Message        string      `json:"message,omitempty"`
+	ServiceMessage string      `json:"service_message,omitempty"`
+	Retry          wire.Retry  `json:"retry,omitzero"`
+	ErrorSource    wire.Source `json:"errorSource,omitempty"`
 }
 
 type legacyResultBody struct {
-	ConnectorID    string          `json:"actionId"`
-	Status         string          `json:"status"`
-	Data           json.RawMessage `json:"data,omitempty"`
-	Message        string          `json:"message,omitempty"`
-	ServiceMessage string          `json:"serviceMessage,omitempty"`
-	Retry          wire.Retry      `json:"retry,omitzero"`
-	ErrorSource    wire.Source     `json:"errorSource,omitempty"`
+	ConnectorID    string      `json:"actionId"`
+	Status         string      `json:"status"`
+	Message        string      `json:"message,omitempty"`
+	ServiceMessage string      `json:"serviceMessage,omitempty"`
+	Retry          wire.Retry  `json:"retry,omitzero"`
+	ErrorSource    wire.Source `json:"errorSource,omitempty"`
 }
 
 // appendOK appends the result of an execution that went well. Its data were checked
@@ -134,13 +132,10 @@ func (d dialect) appendOK(b []byte, connectorID string, data json.RawMessage) []
 	return append(b, '}')
 }
 
-func (d dialect) result(connectorID string, reply wire.Reply) any {
-	body := resultBody{ConnectorID: connectorID, Status: "ok", Data: reply.Data}
-	if f := reply.Failure; f != nil {
-		body = resultBody{
-			ConnectorID: connectorID, Status: "error",
-			Message: f.Message, ServiceMessage: f.ServiceMessage, Retry: f.Retry, ErrorSource: f.Source,
-		}
+func (d dialect) failure(connectorID string, f *wire.Failure) any {
+	body := resultBody{
+		ConnectorID: connectorID, Status: "error",
+		Message: f.Message, ServiceMessage: f.ServiceMessage, Retry: f.Retry, ErrorSource: f.Source,
 	}
 	if d == legacy {
 		return legacyResultBody(body)
