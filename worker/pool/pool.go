@@ -61,29 +61,6 @@ type Pool struct {
 	early   early
 }
 
-// early keeps the last cancels that came before their jobs: they arrive on
-// another subscription and may overtake. Most are for jobs of other workers.
-type early struct {
-	subjects map[string]struct{}
-	order    [1024]string // a ring
-	next     int
-}
-
-func (e *early) add(subject string) {
-	if e.subjects == nil {
-		e.subjects = make(map[string]struct{}, len(e.order))
-	}
-	delete(e.subjects, e.order[e.next])
-	e.subjects[subject] = struct{}{}
-	e.order[e.next] = subject
-	e.next = (e.next + 1) % len(e.order)
-}
-
-func (e *early) has(subject string) bool {
-	_, ok := e.subjects[subject]
-	return ok
-}
-
 // Reasons for which the context of an execution ends, besides its deadline.
 var (
 	ErrAbandoned = errors.New("the caller went away")
@@ -139,68 +116,6 @@ func (p *Pool) subscribe(h Handler) error {
 	// The callbacks do not block, so that little waits; but a few large requests
 	// are more than the default limits, and would be dropped.
 	return errors.Join(run.SetPendingLimits(-1, -1), abandon.SetPendingLimits(-1, -1))
-}
-
-// Stop takes no more executions, waits for the running ones, at most for the
-// grace, and returns when their replies have reached the broker.
-func (p *Pool) Stop() error {
-	p.nc.RemoveStatusListener(p.connected) // closes it
-	p.watching.Wait()
-	errs := []error{p.drain()}
-	// Only now: a message that was under way when the drain began has become a job.
-	end := time.Now().Add(p.options.Grace)
-	grace := time.AfterFunc(p.options.Grace, func() { p.stop(ErrStopping) })
-	p.jobs.Wait()
-	p.beats.stop()
-	grace.Stop()
-	p.stop(ErrStopping)
-	for _, sub := range p.cancel { // not before: who leaves now still ends a job
-		errs = append(errs, sub.Unsubscribe())
-	}
-	return errors.Join(append(errs, p.flush(time.Until(end)))...)
-}
-
-// flush returns when the replies have reached the broker. If it is away, what is
-// left of the grace is the time for it to come back.
-func (p *Pool) flush(left time.Duration) error {
-	back := p.nc.StatusChanged(nats.CONNECTED) // before the question, or it may be missed
-	defer p.nc.RemoveStatusListener(back)
-	if !p.nc.IsConnected() {
-		waiting, _ := p.nc.Buffered()
-		if waiting <= 0 {
-			return nil
-		}
-		select {
-		case <-back:
-		case <-time.After(left):
-			return fmt.Errorf("replies of %d bytes could not be sent: the broker is away", waiting)
-		}
-	}
-	if err := p.nc.Flush(); err != nil {
-		return fmt.Errorf("flush replies: %w", err)
-	}
-	return nil
-}
-
-// drain ends the subscriptions and returns when their last message was taken.
-func (p *Pool) drain() error {
-	end := (*nats.Subscription).Drain
-	if !p.nc.IsConnected() {
-		end = (*nats.Subscription).Unsubscribe // a drain would wait for the broker
-	}
-	var errs []error
-	var closed sync.WaitGroup
-	for _, sub := range p.subs {
-		closed.Add(1)
-		sub.SetClosedHandler(func(string) { closed.Done() })
-		// Drain only starts it: the closed handler tells when it is over.
-		if err := end(sub); err != nil {
-			closed.Done()
-			errs = append(errs, fmt.Errorf("drain %s: %w", sub.Subject, err))
-		}
-	}
-	closed.Wait()
-	return errors.Join(errs...)
 }
 
 // leastTime is the time that must be left to begin an execution: whatever it sent
@@ -282,21 +197,6 @@ func (e limitError) Error() string {
 	return "the time limit of " + time.Duration(e).String() + " is over"
 }
 
-// answer tells what came of an execution.
-func (p *Pool) answer(msg *nats.Msg, req *wire.Request, data json.RawMessage, err error) {
-	switch {
-	case err == nil:
-		p.reply(msg, wire.Reply{Data: data})
-	case errors.Is(err, ErrBusy):
-		p.signal(msg, wire.Busy)
-	default:
-		failure := failureOf(err)
-		p.log.Warn("execution failed", "execution", req.ExecutionID, "space", req.Space, "connector", req.Connector.ID,
-			"type", req.Connector.Type, "message", failure.Message, "service_message", failure.ServiceMessage, "unknown", failure.Unknown)
-		p.reply(msg, wire.Reply{Failure: failure})
-	}
-}
-
 // call runs the executor and turns a panic into an error.
 func (p *Pool) call(ctx context.Context, h Handler, req *wire.Request) (data json.RawMessage, err error) {
 	defer func() {
@@ -313,56 +213,4 @@ func (p *Pool) call(ctx context.Context, h Handler, req *wire.Request) (data jso
 		}
 	}
 	return h.execute(ctx, req, secrets, p.options.Hosts)
-}
-
-func (p *Pool) remember(reply string, cancel context.CancelCauseFunc) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.cancels[reply] = cancel
-	if p.early.has(reply) {
-		cancel(ErrAbandoned)
-	}
-}
-
-func (p *Pool) forget(reply string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.cancels, reply)
-}
-
-func (p *Pool) abandon(reply string) {
-	if reply == "" {
-		return // a probe
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if cancel := p.cancels[reply]; cancel != nil {
-		cancel(ErrAbandoned)
-		return
-	}
-	p.early.add(reply)
-}
-
-func (p *Pool) signal(msg *nats.Msg, signal string) {
-	p.send(&nats.Msg{Subject: msg.Reply, Header: nats.Header{wire.SignalHeader: {signal}}})
-}
-
-// replySize is the room for what a reply without a failure holds besides its data.
-const replySize = 16
-
-func (p *Pool) reply(msg *nats.Msg, reply wire.Reply) {
-	body, err := reply.Append(make([]byte, 0, len(reply.Data)+replySize))
-	if limit := p.nc.MaxPayload(); err != nil || int64(len(body)) > limit {
-		if err == nil {
-			err = fmt.Errorf("the answer of %d bytes is larger than the broker's max_payload of %d bytes", len(body), limit)
-		}
-		body, _ = wire.Encode(wire.Reply{Failure: lost(err)})
-	}
-	p.send(&nats.Msg{Subject: msg.Reply, Data: body})
-}
-
-func (p *Pool) send(msg *nats.Msg) {
-	if err := p.nc.PublishMsg(msg); err != nil {
-		p.log.Error("reply could not be sent", "error", err)
-	}
 }

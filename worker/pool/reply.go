@@ -1,0 +1,50 @@
+package pool
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+
+	"patchbay.dev/shared/wire"
+)
+
+// answer tells what came of an execution.
+func (p *Pool) answer(msg *nats.Msg, req *wire.Request, data json.RawMessage, err error) {
+	switch {
+	case err == nil:
+		p.reply(msg, wire.Reply{Data: data})
+	case errors.Is(err, ErrBusy):
+		p.signal(msg, wire.Busy)
+	default:
+		failure := failureOf(err)
+		p.log.Warn("execution failed", "execution", req.ExecutionID, "space", req.Space, "connector", req.Connector.ID,
+			"type", req.Connector.Type, "message", failure.Message, "service_message", failure.ServiceMessage, "unknown", failure.Unknown)
+		p.reply(msg, wire.Reply{Failure: failure})
+	}
+}
+
+// replySize is the room for what a reply without a failure holds besides its data.
+const replySize = 16
+
+func (p *Pool) reply(msg *nats.Msg, reply wire.Reply) {
+	body, err := reply.Append(make([]byte, 0, len(reply.Data)+replySize))
+	if limit := p.nc.MaxPayload(); err != nil || int64(len(body)) > limit {
+		if err == nil {
+			err = fmt.Errorf("the answer of %d bytes is larger than the broker's max_payload of %d bytes", len(body), limit)
+		}
+		body, _ = wire.Encode(wire.Reply{Failure: lost(err)})
+	}
+	p.send(&nats.Msg{Subject: msg.Reply, Data: body})
+}
+
+func (p *Pool) signal(msg *nats.Msg, signal string) {
+	p.send(&nats.Msg{Subject: msg.Reply, Header: nats.Header{wire.SignalHeader: {signal}}})
+}
+
+func (p *Pool) send(msg *nats.Msg) {
+	if err := p.nc.PublishMsg(msg); err != nil {
+		p.log.Error("reply could not be sent", "error", err)
+	}
+}
