@@ -15,9 +15,10 @@ import (
 )
 
 // BrokerUser is a user of the broker, whose permissions deploy/nats/nats.conf
-// tells: the api, a worker of every type, or one of a single type.
+// tells: the api, a producer that submits executions, a worker of every type, or one of
+// a single type.
 type BrokerUser struct {
-	Name   string // "api", "worker", or "worker-jira"
+	Name   string // "api", "producer", "worker", or "worker-jira"
 	Public string // the public key, which the broker knows
 	Seed   string // file of the private one; "" if it is elsewhere
 	New    bool   // made just now
@@ -48,7 +49,7 @@ func GenerateBrokerKeys(dir, usersFile string) ([]BrokerUser, error) {
 }
 
 func brokerUserNames() []string {
-	names := []string{"api", "worker"}
+	names := []string{"api", "producer", "worker"}
 	for _, t := range connector.All {
 		names = append(names, "worker-"+strings.TrimPrefix(t.Describe().ID, "."))
 	}

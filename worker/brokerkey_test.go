@@ -34,7 +34,7 @@ func TestEveryBrokerUserGetsASeedThatOnlyItsOwnerReads(t *testing.T) {
 			t.Errorf("%+v: %v, %v, want a new seed with mode 0600", user, info, err)
 		}
 	}
-	want := []string{"api", "worker"}
+	want := []string{"api", "producer", "worker"}
 	for _, c := range connector.All {
 		want = append(want, "worker-"+c.Describe().ID[1:])
 	}

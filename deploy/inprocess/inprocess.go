@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -55,7 +56,7 @@ func Run(ctx context.Context, config Config, log *slog.Logger) (err error) {
 	if err = config.followKeys(); err != nil {
 		return err
 	}
-	broker, err := startBroker()
+	broker, err := startBroker(filepath.Join(config.API.DataDir, "nats"))
 	if err != nil {
 		return err
 	}
@@ -101,12 +102,16 @@ func startWorker(ctx context.Context, config worker.Config, nc *nats.Conn, log *
 	}
 }
 
-func startBroker() (*server.Server, error) {
+// startBroker starts a broker that keeps the tickets of queued executions in dir. They
+// can go: what is queued stands in the api's database.
+func startBroker(dir string) (*server.Server, error) {
 	broker, err := server.NewServer(&server.Options{
 		ServerName: "patchbay",
 		DontListen: true, // only this process can connect
 		MaxPayload: MaxPayload,
 		MaxPending: maxPending,
+		JetStream:  true,
+		StoreDir:   dir,
 		NoSigs:     true,
 		NoLog:      true,
 	})

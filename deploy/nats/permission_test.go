@@ -71,7 +71,16 @@ func TestUsersMayWhatTheirWorkNeedsAndNoMore(t *testing.T) {
 		"patchbay.v1.execute.jira", "patchbay.v1.execute.jira workers", "patchbay.v1.execute.*", "patchbay.v1.cancel.jira",
 		"patchbay.v1.reseal.jira workers", "patchbay.v1.pause.jira", "patchbay.v1.>", ">", "_INBOX.any.*", "$SYS.>", "$JS.>")
 	checkPublications(t, b, "api", false,
-		"patchbay.v1.execute.a.b", "patchbay.v1.execute", "patchbay.v1.pause.jira", inbox, "other", "$JS.API.INFO", "$SYS.REQ.SERVER.PING")
+		"patchbay.v1.execute.a.b", "patchbay.v1.execute", "patchbay.v1.pause.jira", inbox, "other", "$JS.API.INFO", "$SYS.REQ.SERVER.PING",
+		"patchbay.v1.submit.default", "patchbay.v1.queue.a.b", "$JS.API.STREAM.DELETE.PATCHBAY_QUEUE", "$JS.API.STREAM.PURGE.PATCHBAY_SUBMIT",
+		"$JS.API.STREAM.CREATE.OTHER", "$JS.API.CONSUMER.MSG.NEXT.OTHER.any", "$JS.ACK.OTHER.any.1")
+
+	checkPublications(t, b, "producer", true, "patchbay.v1.submit.default")
+	checkSubscriptions(t, b, "producer", true, "_INBOX.any.*")
+	checkSubscriptions(t, b, "producer", false, "patchbay.v1.submit.*", "patchbay.v1.>", "_INBOX_api.>", "$JS.>", ">")
+	checkPublications(t, b, "producer", false,
+		"patchbay.v1.submit", "patchbay.v1.submit.a.b", "patchbay.v1.execute.jira", "patchbay.v1.queue.jira", "patchbay.v1.cancel.jira",
+		"patchbay.v1.pause.jira", inbox, "$JS.API.INFO", "$JS.API.STREAM.INFO.PATCHBAY_SUBMIT", "$JS.ACK.PATCHBAY_SUBMIT.any.1")
 
 	checkSubscriptions(t, b, "worker-jira", true,
 		"patchbay.v1.execute.jira workers", "patchbay.v1.reseal.jira workers", "patchbay.v1.cancel.jira", "patchbay.v1.pause.jira")
@@ -79,6 +88,7 @@ func TestUsersMayWhatTheirWorkNeedsAndNoMore(t *testing.T) {
 	checkPublications(t, b, "worker-jira", false, "patchbay.v1.pause.index", "patchbay.v1.pause.jira.more", "patchbay.v1.pause.any")
 	checkPublications(t, b, "worker", true, "patchbay.v1.pause.jira", "patchbay.v1.pause.index")
 	for _, user := range []string{"worker-jira", "worker"} {
+		checkPublications(t, b, user, false, "patchbay.v1.submit.default", "patchbay.v1.queue.jira", "$JS.ACK.PATCHBAY_QUEUE.any.1")
 		checkSubscriptions(t, b, user, false,
 			// Requests without the queue group, or with another one, would be read along.
 			"patchbay.v1.execute.jira", "patchbay.v1.execute.jira others", "patchbay.v1.reseal.jira", "patchbay.v1.reseal.jira others",

@@ -29,7 +29,7 @@ type missing struct{ user, edit, with, want string }
 var missings = []missing{
 	{"api", `"patchbay.v1.execute.*", "p`, `"p`, `Publish to "patchbay.v1.execute.`},
 	{"api", `"patchbay.v1.cancel.*", "p`, `"p`, `Publish to "patchbay.v1.cancel.`},
-	{"api", `, "patchbay.v1.reseal.*"]`, `]`, `Publish to "patchbay.v1.reseal.`},
+	{"api", `, "patchbay.v1.reseal.*"`, ``, `Publish to "patchbay.v1.reseal.`},
 	{"api", `subscribe: "_INBOX_api.>"`, `subscribe: "other"`, `Subscription to "_INBOX_api.`},
 	{"worker", `"patchbay.v1.execute.* workers", `, ``, `Subscription to "patchbay.v1.execute.`},
 	{"worker", `"patchbay.v1.reseal.* workers", `, ``, `Subscription to "patchbay.v1.reseal.`},
