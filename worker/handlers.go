@@ -18,7 +18,7 @@ import (
 // handlers is the list: every connector type with its executor. layer is the way to
 // destinations that connectors name. Call end when none of them runs any more.
 func handlers(config Config, layer *outbound.Layer, log *slog.Logger) (all []pool.Handler, end func(), err error) {
-	indexer, err := index.New(config.Index, config.MaxResponse)
+	indexer, err := index.New(layer, config.Index, config.MaxResponse)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -43,7 +43,7 @@ func (p *pauses) tell(typeID, host string, left time.Duration) {
 }
 
 // hear has pause called with what others tell, until stop.
-func (p *pauses) hear(handlers []pool.Handler, pause func(host string, left time.Duration)) error {
+func (p *pauses) hear(handlers []pool.Handler, pause func(typeID, host string, left time.Duration)) error {
 	for _, h := range handlers {
 		subject, err := wire.PauseSubject(h.Type())
 		if err != nil {
@@ -51,7 +51,7 @@ func (p *pauses) hear(handlers []pool.Handler, pause func(host string, left time
 		}
 		sub, err := p.nc.Subscribe(subject, func(msg *nats.Msg) {
 			if told, ok := readPause(msg.Data); ok {
-				pause(told.Host, time.Duration(told.Seconds)*time.Second)
+				pause(h.Type(), told.Host, time.Duration(told.Seconds)*time.Second)
 			}
 		})
 		if err != nil {

@@ -26,7 +26,7 @@ func TestWorkersTellEachOtherOfPauses(t *testing.T) {
 	heard := make(chan string, 10)
 	other := &pauses{nc: pooltest.Connect(t, broker), log: slog.New(slog.DiscardHandler)}
 	types := allHandlers(t)
-	if err := other.hear(types, func(host string, left time.Duration) { heard <- fmt.Sprint(host, " ", left) }); err != nil {
+	if err := other.hear(types, func(typeID, host string, left time.Duration) { heard <- fmt.Sprint(typeID, " ", host, " ", left) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := other.nc.Flush(); err != nil {
@@ -44,7 +44,7 @@ func TestWorkersTellEachOtherOfPauses(t *testing.T) {
 	one.tell(".jira", "example.com:443", 1500*time.Millisecond) // what is no pause was not heard before
 	select {
 	case got := <-heard:
-		if want := "example.com:443 2s"; got != want {
+		if want := ".jira example.com:443 2s"; got != want {
 			t.Errorf("heard %q, want %q", got, want)
 		}
 	case <-time.After(10 * time.Second):

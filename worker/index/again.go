@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"net/http"
-	"strconv"
 	"time"
 
 	"patchbay.dev/shared/wire"
@@ -30,13 +28,16 @@ func (e *Executor) persist(ctx context.Context, x *execution, refresh bool) resu
 	}
 	r := b.do(ctx, x)
 	for try := 1; try < maxTries && len(r.rejected) > 0; try++ {
-		pause := pauseFor(try, r.retryAfter, e.now())
+		pause := pauseFor(try, r.pause)
 		if deadline, ok := ctx.Deadline(); pause > maxPause || ok && time.Until(deadline) < pause+minLeft || e.wait(ctx, pause) != nil {
 			break
 		}
-		e.counters.resent.Add(int64(len(r.rejected)))
+		again := b.do(ctx, x.only(r.rejected))
+		if !r.unsent && !again.unsent {
+			e.counters.resent.Add(int64(len(r.rejected)))
+		}
 		var end bool
-		if r, end = e.add(r, b.do(ctx, x.only(r.rejected)), len(x.documents)); end {
+		if r, end = e.add(r, again, len(x.documents)); end {
 			break
 		}
 	}
@@ -62,9 +63,15 @@ func (e *Executor) add(r, again result, n int) (result, bool) {
 	if again.data == nil && again.wrote {
 		return again, true // nobody can tell what is left to send
 	}
+	if r.unsent {
+		return again, len(again.rejected) == 0
+	}
 	if again.data == nil {
 		// Nothing more was written, so that the rejection still stands.
-		r.retryAfter = again.retryAfter
+		if len(r.rejected) == n && len(again.rejected) == n {
+			r.err = withRetryOf(r.err, again.err)
+		}
+		r.pause = again.pause
 		return r, len(again.rejected) == 0
 	}
 	if r.data == nil { // it was rejected as a whole, so that this is the answer to all
@@ -77,17 +84,23 @@ func (e *Executor) add(r, again result, n int) (result, bool) {
 	return e.ofShare(s.whole(), n), false
 }
 
-// pauseFor returns how long to wait after a number of tries.
-func pauseFor(tries int, retryAfter string, now time.Time) time.Duration {
+// withRetryOf returns a failure with the newer advice of another.
+func withRetryOf(err, newer error) error {
+	old, ok := errors.AsType[*wire.Failure](err)
+	other, alike := errors.AsType[*wire.Failure](newer)
+	if !ok || !alike {
+		return err
+	}
+	failure := *old
+	failure.Retry = other.Retry
+	return &failure
+}
+
+// pauseFor returns how long to wait after a number of tries, asked to wait so long
+// at least.
+func pauseFor(tries int, asked time.Duration) time.Duration {
 	d := backoff << (tries - 1)
-	d = d/2 + rand.N(d)
-	if seconds, err := strconv.Atoi(retryAfter); err == nil && seconds >= 0 {
-		return max(d, time.Duration(min(seconds, 1<<20))*time.Second)
-	}
-	if date, err := http.ParseTime(retryAfter); err == nil {
-		return max(d, date.Sub(now))
-	}
-	return d
+	return max(d/2+rand.N(d), asked)
 }
 
 // wait returns nil after d, or the error of ctx.

@@ -2,9 +2,11 @@ package index
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
+	"patchbay.dev/worker/outbound"
 	"patchbay.dev/worker/pool"
 )
 
@@ -26,7 +28,7 @@ type batcher struct {
 	refresh bool
 	sending sync.WaitGroup // bulks that no caller's goroutine sends
 
-	mu       sync.Mutex
+	mu       *sync.Mutex // the executor's
 	queue    []*member
 	bytes    int64 // in queue
 	inFlight int
@@ -36,7 +38,7 @@ type batcher struct {
 }
 
 func newBatcher(e *Executor, refresh bool) *batcher {
-	return &batcher{e: e, refresh: refresh, suspects: make(map[string]*flight)}
+	return &batcher{e: e, refresh: refresh, mu: &e.mu, suspects: make(map[string]*flight)}
 }
 
 // member is an execution that had to wait.
@@ -57,13 +59,15 @@ type member struct {
 
 // do sends an execution, at once if it may, and returns what came of it.
 func (b *batcher) do(ctx context.Context, x *execution) result {
-	f, m, err := b.enter(ctx, x)
-	if err != nil {
-		return result{err: err}
-	}
+	f, m, now := b.enter(ctx, x)
 	if f != nil {
 		defer f.land()
-		return b.e.alone(ctx, x, b.refresh)
+		r := b.e.alone(ctx, x, b.refresh)
+		f.sign = r.sign
+		return r
+	}
+	if m == nil {
+		return now
 	}
 	select {
 	case <-m.done:
@@ -76,28 +80,30 @@ func (b *batcher) do(ctx context.Context, x *execution) result {
 	return m.result
 }
 
-// enter returns a place in flight, or the member that waits for its turn, or an
-// error if there is no room for it.
-func (b *batcher) enter(ctx context.Context, x *execution) (f *flight, m *member, err error) {
+// enter returns a place in flight, or the member that waits for its turn, or the
+// result of an execution that may not even wait.
+func (b *batcher) enter(ctx context.Context, x *execution) (f *flight, m *member, now result) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed {
-		return nil, nil, stopping()
-	}
-	if b.mayLeave(x.target) {
-		return b.takeOff(x.target, nil), nil, nil
+	switch {
+	case b.closed:
+		return nil, nil, result{err: stopping()}
+	case b.e.isPaused():
+		return nil, nil, b.e.turnedAway(x)
+	case b.mayLeave(x.target):
+		return b.takeOff(x.target, nil), nil, result{}
 	}
 	m = &member{execution: x, ctx: ctx, action: actionFor(x.target), done: make(chan struct{})}
 	m.size = int64(linesSize(x.documents, len(m.action), len(x.timeField)))
 	// One may always wait: larger than all that may, it would never be sent.
 	if len(b.queue) > 0 && b.bytes+m.size > b.e.batching.Queue {
 		b.e.counters.refused.Add(1)
-		return nil, nil, pool.ErrBusy
+		return nil, nil, result{err: pool.ErrBusy}
 	}
 	b.queue = append(b.queue, m)
 	b.bytes += m.size
 	b.e.counters.waiting.Add(1)
-	return nil, m, nil
+	return nil, m, result{}
 }
 
 // dispatch sends what waits and may leave. mu is held.
@@ -106,7 +112,7 @@ func (b *batcher) dispatch() {
 		f := b.takeOff(batch[0].target, batch)
 		b.sending.Go(func() {
 			defer f.land()
-			b.carry(batch)
+			b.carry(f, batch)
 		})
 	}
 }
@@ -147,6 +153,11 @@ func (b *batcher) next() []*member {
 func (b *batcher) finish(m *member, r result, panicked any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	m.end(r, panicked)
+}
+
+// end is finish while mu is held.
+func (m *member) end(r result, panicked any) {
 	if m.gone || m.finished {
 		return
 	}
@@ -172,6 +183,9 @@ func (b *batcher) abandon(m *member) {
 		b.remove(m)
 		return
 	}
+	if errors.Is(m.ctx.Err(), context.DeadlineExceeded) { // at once: the bulk may hang for much longer
+		b.e.limit.Learn(outbound.TooMuch, b.inFlight, m.bulk.flight.cuts)
+	}
 	if m.bulk.members--; m.bulk.members == 0 {
 		m.bulk.cancel(context.Cause(m.ctx))
 	}
@@ -190,12 +204,16 @@ func (b *batcher) remove(m *member) {
 func (b *batcher) close() {
 	b.mu.Lock()
 	b.closed = true
+	b.dismiss(func(*member) result { return result{err: stopping()} })
+	b.mu.Unlock()
+	b.sending.Wait()
+}
+
+// dismiss ends what waits. mu is held.
+func (b *batcher) dismiss(resultOf func(*member) result) {
 	for _, m := range b.queue {
-		m.finished, m.result = true, result{err: stopping()}
-		close(m.done)
+		m.end(resultOf(m), nil)
 	}
 	b.e.counters.waiting.Add(-int64(len(b.queue)))
 	b.queue, b.bytes = nil, 0
-	b.mu.Unlock()
-	b.sending.Wait()
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"patchbay.dev/shared/connector"
+	"patchbay.dev/worker/outbound"
 )
 
 // stub is a cluster that takes delay for a _bulk request and writes every
@@ -37,7 +38,7 @@ func stub(b *testing.B, delay time.Duration) (url string, requests *atomic.Int64
 
 func newBench(b *testing.B, url string, batching Batching) *Executor {
 	b.Helper()
-	e, err := New(Config{URL: url, Batching: batching}, maxResponse)
+	e, err := New(outbound.New(outbound.Policy{}), Config{URL: url, Batching: batching}, maxResponse)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -8,13 +8,14 @@ import (
 
 // bulk is a request under way.
 type bulk struct {
+	flight  *flight
 	members int // whose callers wait
 	alone   bool
 	cancel  context.CancelCauseFunc
 }
 
-// carry sends a batch and gives everyone in it his result.
-func (b *batcher) carry(batch []*member) {
+// carry sends a batch, as a part of a flight, and gives everyone in it his result.
+func (b *batcher) carry(f *flight, batch []*member) {
 	defer func() {
 		if v := recover(); v != nil {
 			for _, m := range batch {
@@ -25,25 +26,31 @@ func (b *batcher) carry(batch []*member) {
 	// It ends when the last caller goes away, so that it needs no deadline.
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	batch = b.board(&bulk{cancel: cancel}, batch)
+	batch = b.board(&bulk{flight: f, cancel: cancel}, batch)
 	switch len(batch) {
 	case 0:
 	case 1:
 		m := batch[0]
-		b.finish(m, b.e.alone(m.ctx, m.execution, b.refresh), nil)
+		r := b.e.alone(m.ctx, m.execution, b.refresh)
+		f.hear(r.sign)
+		b.finish(m, r, nil)
 	default:
-		b.send(ctx, batch)
+		b.send(ctx, f, batch)
 	}
 }
 
-// board returns those of a batch who still wait. From now on they are in it: who
-// leaves later does not know what became of his documents.
+// board returns those of a batch who still wait, nobody in a pause. From now on they
+// are in it: who leaves later does not know what became of his documents.
 func (b *batcher) board(carrier *bulk, batch []*member) []*member {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var aboard []*member
 	for _, m := range batch {
-		if !m.gone && m.ctx.Err() == nil {
+		switch {
+		case m.gone || m.ctx.Err() != nil:
+		case b.e.isPaused():
+			m.end(b.e.turnedAway(m.execution), nil)
+		default:
 			m.bulk = carrier
 			aboard = append(aboard, m)
 		}
@@ -53,7 +60,7 @@ func (b *batcher) board(carrier *bulk, batch []*member) []*member {
 }
 
 // send sends a bulk of several.
-func (b *batcher) send(ctx context.Context, batch []*member) {
+func (b *batcher) send(ctx context.Context, f *flight, batch []*member) {
 	e := b.e
 	var size int64
 	for _, m := range batch {
@@ -72,11 +79,16 @@ func (b *batcher) send(ctx context.Context, batch []*member) {
 	if r.err == nil && oneMayBeToBlame(r.response.StatusCode, r.response.Header) {
 		e.counters.splits.Add(1)
 		b.disembark(batch)
-		b.carry(batch[:len(batch)/2])
-		b.carry(batch[len(batch)/2:])
+		b.carry(f, batch[:len(batch)/2])
+		b.carry(f, batch[len(batch)/2:])
 		return
 	}
-	for i, result := range e.deal(ctx, r, limit, counts) {
+	results, rejected := e.deal(ctx, r, limit, counts), 0
+	for _, result := range results {
+		rejected += len(result.rejected)
+	}
+	f.hear(r.sign(ctx, rejected, documents))
+	for i, result := range results {
 		b.finish(batch[i], result, nil)
 	}
 }

@@ -1,6 +1,10 @@
 package index
 
-import "time"
+import (
+	"time"
+
+	"patchbay.dev/worker/outbound"
+)
 
 // flight is a place among the bulks in flight.
 //
@@ -15,6 +19,8 @@ type flight struct {
 	batch  []*member // nil for a caller who did not wait
 	trial  bool
 	slow   *time.Timer
+	cuts   int           // of the limit, when it began
+	sign   outbound.Sign // what came of its requests; of who sends them
 
 	// Under the batcher's mu.
 	overdue, landed bool
@@ -28,7 +34,7 @@ const airborneMost = 8
 // takeOff takes a place. mu is held.
 func (b *batcher) takeOff(target string, batch []*member) *flight {
 	b.airborne++
-	f := &flight{b: b, target: target, batch: batch, trial: b.isSuspect(target)}
+	f := &flight{b: b, target: target, batch: batch, trial: b.isSuspect(target), cuts: b.e.limit.Cuts()}
 	if f.trial {
 		b.suspects[target] = f
 	} else {
@@ -47,6 +53,9 @@ func (f *flight) giveBack() {
 	}
 }
 
+// hear takes what came of one of several requests: the worst counts.
+func (f *flight) hear(sign outbound.Sign) { f.sign = max(f.sign, sign) }
+
 // land ends a flight.
 func (f *flight) land() {
 	f.b.mu.Lock()
@@ -54,6 +63,7 @@ func (f *flight) land() {
 	f.landed = true
 	f.slow.Stop()
 	f.b.airborne--
+	f.b.e.limit.Learn(f.sign, f.b.inFlight, f.cuts)
 	if !f.overdue {
 		f.giveBack()
 		if f.trial {
@@ -95,11 +105,12 @@ func (b *batcher) isSuspect(target string) bool {
 
 // mayLeave reports whether there is a place for an execution. mu is held.
 func (b *batcher) mayLeave(target string) bool {
-	most := b.e.batching.InFlight
 	if trial, ok := b.suspects[target]; ok {
-		return trial == nil && b.airborne < (airborneMost-1)*most
+		return trial == nil && b.e.limit.Allows(b.airborne/(airborneMost-1))
 	}
-	return b.inFlight < most && b.airborne < airborneMost*most
+	// Not in places as they are now: what hangs since there were more would leave
+	// nothing to others.
+	return b.e.limit.Allows(b.inFlight) && b.airborne < airborneMost*b.e.batching.InFlight
 }
 
 // mayJoin reports whether executions for two indices may share a bulk.

@@ -72,9 +72,9 @@ func TestSuspectsHaveOneBulkOnTrial(t *testing.T) {
 	b := e.batches
 	enter := func(target string) (*flight, *member) {
 		t.Helper()
-		f, m, err := b.enter(t.Context(), &execution{target: target, documents: into(t, target, `{}`).Params.Documents, now: clock})
-		if err != nil {
-			t.Fatal(err)
+		f, m, now := b.enter(t.Context(), &execution{target: target, documents: into(t, target, `{}`).Params.Documents, now: clock})
+		if now.err != nil {
+			t.Fatal(now.err)
 		}
 		return f, m
 	}

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"patchbay.dev/worker/outbound"
 )
 
 // cluster answers _bulk requests as a test says.
@@ -50,7 +52,7 @@ func TestPartlyWrittenAfterARejectionIsNotToBeTriedAgain(t *testing.T) {
 				fmt.Fprintf(w, `{"errors":true,"took":1,"items":[{"create":{"_index":"a","_id":"1","status":201}},`+
 					`{"create":{"_index":"a","_id":"2","status":400,"error":{"type":"x","reason":%q}}}]}`, strings.Repeat("r", 2<<20))
 			})
-			e, err := New(Config{URL: url, Batching: roomy}, 1<<20)
+			e, err := New(outbound.New(outbound.Policy{}), Config{URL: url, Batching: roomy}, 1<<20)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,7 +93,7 @@ func TestLongReasonsOfOneDoNotHideTheOutcomeOfAnother(t *testing.T) {
 	})
 	batching := roomy
 	batching.InFlight, batching.Bytes, batching.Queue = 1, 8<<20, 64<<20
-	e, err := New(Config{URL: url, Batching: batching}, 1<<20)
+	e, err := New(outbound.New(outbound.Policy{}), Config{URL: url, Batching: batching}, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +133,7 @@ func TestSlowClusterGetsNoMoreAtOnceThanItMay(t *testing.T) {
 	})
 	batching := roomy
 	batching.InFlight = inFlight
-	e, err := New(Config{URL: url, Batching: batching}, 1<<20)
+	e, err := New(outbound.New(outbound.Policy{}), Config{URL: url, Batching: batching}, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}

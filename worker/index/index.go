@@ -14,12 +14,14 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/elastic/go-elasticsearch/v8"
 
 	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/wire"
+	"patchbay.dev/worker/outbound"
 	"patchbay.dev/worker/pool"
 )
 
@@ -47,7 +49,9 @@ type bulkJob = pool.Job[connector.IndexConfig, connector.None, connector.IndexPa
 
 // Executor writes to one cluster. It is safe for concurrent use.
 type Executor struct {
+	layer       *outbound.Layer
 	client      *elasticsearch.BaseClient // nil without a cluster
+	host        string                    // of the cluster, as the layer names it
 	transport   *http.Transport
 	redactor    *strings.Replacer
 	maxResponse int64
@@ -58,12 +62,18 @@ type Executor struct {
 	batching         Batching
 	batches, refresh *batcher // of executions without and with refresh
 	counters         counters
+
+	mu    sync.Mutex     // of both batchers
+	limit outbound.Limit // of bulks in flight, with refresh and without each
+	until time.Time      // the cluster wants no requests before; zero once it is over
 }
 
-// New returns an Executor that reads at most maxResponse bytes of an answer. The
-// error names the setting that is wrong.
-func New(config Config, maxResponse int64) (*Executor, error) {
-	e := &Executor{redactor: config.redactor(), maxResponse: maxResponse, now: time.Now, wait: wait, patience: patience}
+// New returns an Executor that reads at most maxResponse bytes of an answer, and
+// shares what the cluster asks for through layer. The error names the setting that
+// is wrong.
+func New(layer *outbound.Layer, config Config, maxResponse int64) (*Executor, error) {
+	e := &Executor{layer: layer, redactor: config.redactor(), maxResponse: maxResponse, now: time.Now, wait: wait, patience: patience}
+	e.limit = outbound.NewLimit(config.Batching.InFlight, config.Batching.InFlight)
 	e.batching, e.batches, e.refresh = config.Batching, newBatcher(e, false), newBatcher(e, true)
 	e.transport = &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
@@ -78,7 +88,8 @@ func New(config Config, maxResponse int64) (*Executor, error) {
 	if config.URL == "" {
 		return e, nil
 	}
-	if err := config.check(); err != nil {
+	u, err := config.check()
+	if err != nil {
 		return nil, err
 	}
 	if config.CAFile != "" {
@@ -102,29 +113,31 @@ func New(config Config, maxResponse int64) (*Executor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("PATCHBAY_ELASTICSEARCH_URL: %w", err)
 	}
-	e.client = client
+	e.client, e.host = client, outbound.HostOf(u)
+	layer.Watch(connector.Index.ID, e.host, e.pause)
 	return e, nil
 }
 
-func (c Config) check() error {
+// check returns the URL of the cluster.
+func (c Config) check() (*url.URL, error) {
 	u, err := url.Parse(c.URL)
 	switch {
 	case err != nil:
-		return errors.New("PATCHBAY_ELASTICSEARCH_URL: it is not a URL") // the error would repeat it, password and all
+		return nil, errors.New("PATCHBAY_ELASTICSEARCH_URL: it is not a URL") // the error would repeat it, password and all
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return errors.New("PATCHBAY_ELASTICSEARCH_URL: an http or https URL with a host is expected")
+		return nil, errors.New("PATCHBAY_ELASTICSEARCH_URL: an http or https URL with a host is expected")
 	case u.User != nil:
-		return errors.New("PATCHBAY_ELASTICSEARCH_URL: put the credentials into PATCHBAY_ELASTICSEARCH_USERNAME and _PASSWORD")
+		return nil, errors.New("PATCHBAY_ELASTICSEARCH_URL: put the credentials into PATCHBAY_ELASTICSEARCH_USERNAME and _PASSWORD")
 	case u.RawQuery != "" || u.Fragment != "":
-		return errors.New("PATCHBAY_ELASTICSEARCH_URL: no query and no fragment is expected")
+		return nil, errors.New("PATCHBAY_ELASTICSEARCH_URL: no query and no fragment is expected")
 	case (c.Username == "") != (c.Password == ""):
-		return errors.New("PATCHBAY_ELASTICSEARCH_USERNAME and _PASSWORD: set both or none")
+		return nil, errors.New("PATCHBAY_ELASTICSEARCH_USERNAME and _PASSWORD: set both or none")
 	case c.APIKey != "" && c.Username != "":
-		return errors.New("PATCHBAY_ELASTICSEARCH_API_KEY and _USERNAME: set one of them")
+		return nil, errors.New("PATCHBAY_ELASTICSEARCH_API_KEY and _USERNAME: set one of them")
 	case strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return errors.New("PATCHBAY_ELASTICSEARCH_API_KEY: it holds a blank, a line break or another sign that base64 has not")
+		return nil, errors.New("PATCHBAY_ELASTICSEARCH_API_KEY: it holds a blank, a line break or another sign that base64 has not")
 	default:
-		return nil
+		return u, nil
 	}
 }
 
@@ -185,7 +198,7 @@ func (e *Executor) write(ctx context.Context, job bulkJob) (json.RawMessage, err
 	if e.batching.On {
 		r = e.persist(ctx, x, job.Config.Refresh)
 	} else {
-		r = e.alone(ctx, x, job.Config.Refresh)
+		r = e.unbatched(ctx, x, job.Config.Refresh)
 	}
 	if r.err != nil {
 		return nil, r.err

@@ -17,6 +17,7 @@ import (
 	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/wire"
 	"patchbay.dev/worker/index/elastictest"
+	"patchbay.dev/worker/outbound"
 	"patchbay.dev/worker/pool"
 )
 
@@ -44,7 +45,7 @@ func setup(t *testing.T) (*Executor, *elastictest.Server) {
 
 func newExecutor(t *testing.T, config Config) *Executor {
 	t.Helper()
-	e, err := New(config, maxResponse)
+	e, err := New(outbound.New(outbound.Policy{}), config, maxResponse)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"patchbay.dev/shared/wire"
 	"patchbay.dev/worker/index/elastictest"
+	"patchbay.dev/worker/outbound"
 )
 
 func TestNewRefusesBadSettings(t *testing.T) {
@@ -50,7 +51,7 @@ func TestNewRefusesBadSettings(t *testing.T) {
 		{Config{URL: url, CAFile: notPEM}, "PATCHBAY_ELASTICSEARCH_CA_FILE: there is no certificate in " + notPEM},
 	}
 	for _, test := range tests {
-		_, err := New(test.config, maxResponse)
+		_, err := New(outbound.New(outbound.Policy{}), test.config, maxResponse)
 		if err == nil || err.Error() != test.want {
 			t.Errorf("New(%+v): %v, want %s", test.config, err, test.want)
 		}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
@@ -18,7 +19,7 @@ import (
 
 // reply is what came of one _bulk request.
 type reply struct {
-	response *esapi.Response // its body is read
+	response *esapi.Response // its body is read; nil if there is an error
 	answer   []byte          // that body, cut one byte after the limit
 	err      error           // why there is no whole answer
 	sent     bool            // if so: whether the cluster may have got anything
@@ -37,6 +38,7 @@ func (e *Executor) send(ctx context.Context, index string, body []byte, refresh 
 		return reply{err: err, sent: sent.Load()}
 	}
 	defer response.Body.Close()
+	e.heed(response.StatusCode, response.Header)
 	answer, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
 	if err != nil && !response.IsError() { // an error status says enough without its body
 		return reply{err: err, sent: true}
@@ -49,12 +51,38 @@ type result struct {
 	data json.RawMessage // the cluster's answer, also to some failures
 	err  error           // what the caller gets instead
 	// rejected are the documents, by their place, that the cluster had no room for;
-	// they may be sent again. retryAfter is its header of that name.
-	rejected   []int
-	retryAfter string
+	// they may be sent again, after the pause that it asked for. unsent says that they
+	// have not been sent at all.
+	rejected []int
+	pause    time.Duration
+	unsent   bool
+	sign     outbound.Sign // of a request for one execution
 	// wrote says that the cluster wrote at least some documents though there are no
 	// data to tell which.
 	wrote bool
+}
+
+// sign returns what came of a request in which documents were rejected of so many.
+func (r reply) sign(ctx context.Context, rejected, documents int) outbound.Sign {
+	if r.err == nil && 2*rejected > documents {
+		return outbound.TooMuch
+	}
+	status := 0
+	if r.err == nil {
+		status = r.response.StatusCode
+	}
+	return outbound.SignOf(ctx, status, r.err)
+}
+
+// unbatched is alone when there are no batches.
+func (e *Executor) unbatched(ctx context.Context, x *execution, refresh bool) result {
+	e.mu.Lock()
+	if e.isPaused() {
+		defer e.mu.Unlock()
+		return e.turnedAway(x)
+	}
+	e.mu.Unlock()
+	return e.alone(ctx, x, refresh)
 }
 
 // alone sends an execution in a request of its own.
@@ -62,6 +90,13 @@ func (e *Executor) alone(ctx context.Context, x *execution, refresh bool) result
 	body := bulkBody(x.documents, x.timeField, x.now)
 	e.counters.count(1, len(x.documents), len(body))
 	r := e.send(ctx, x.target, body, refresh, e.maxResponse)
+	told := e.read(ctx, r, x)
+	told.sign = r.sign(ctx, len(told.rejected), len(x.documents))
+	return told
+}
+
+// read returns what the answer to a request means for the only execution in it.
+func (e *Executor) read(ctx context.Context, r reply, x *execution) result {
 	if r.err != nil {
 		return result{err: e.noAnswer(ctx, r.err, r.sent)}
 	}
@@ -86,10 +121,8 @@ func (e *Executor) told(r reply, n int) result {
 		told.err = refusedByCluster(r.response.StatusCode, r.response.Header, r.answer, e.now())
 	}
 	if whole := (item{Status: r.response.StatusCode}); whole.rejected() && own(r.response.Header) {
-		told.retryAfter = r.response.Header.Get("Retry-After")
-		for i := range n {
-			told.rejected = append(told.rejected, i)
-		}
+		told.pause = outbound.RetryPause(r.response.Header.Get("Retry-After"), e.now())
+		told.rejected = upTo(n)
 	}
 	return told
 }

@@ -84,7 +84,7 @@ func TestAnswerInABulkIsTheAnswerAlone(t *testing.T) {
 			x := &execution{target: "a", documents: j.Params.Documents, now: clock}
 			batch = append(batch, &member{execution: x, ctx: t.Context(), action: actionFor("a"), done: make(chan struct{})})
 		}
-		e.batches.carry(batch)
+		e.batches.carry(new(flight), batch)
 		wellTold := func(x *execution) bool { // each of the items is of a kind that only one way to read it fits
 			for _, d := range x.documents {
 				if strings.Contains(string(d), "tatus\":\"") || strings.Contains(string(d), `:7}`) || strings.Contains(string(d), `:[]}`) {

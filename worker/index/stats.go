@@ -12,10 +12,11 @@ type Stats struct {
 	Splits     int64 // bulks sent again in halves
 	Refused    int64 // executions refused since too much was waiting
 	Waiting    int64 // executions that wait now
+	TurnedAway int64 // times that an execution was not sent since the cluster asked for a pause
 }
 
 type counters struct {
-	bulks, executions, documents, bytes, resent, splits, refused, waiting atomic.Int64
+	bulks, executions, documents, bytes, resent, splits, refused, waiting, turnedAway atomic.Int64
 }
 
 // Stats returns the counters as they are now.
@@ -30,6 +31,7 @@ func (e *Executor) Stats() Stats {
 		Splits:     c.splits.Load(),
 		Refused:    c.refused.Load(),
 		Waiting:    c.waiting.Load(),
+		TurnedAway: c.turnedAway.Load(),
 	}
 }
 

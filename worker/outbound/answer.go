@@ -35,6 +35,15 @@ func RetryAfter(value string, now time.Time) wire.Retry {
 	return wire.RetryLater()
 }
 
+// RetryPause returns how long a Retry-After header asks to wait, 0 if it does not.
+func RetryPause(value string, now time.Time) time.Duration {
+	at, ok := parseRetryAfter(value, now)
+	if !ok {
+		return 0
+	}
+	return at.Sub(now)
+}
+
 func parseRetryAfter(value string, now time.Time) (at time.Time, ok bool) {
 	if seconds, err := strconv.Atoi(value); err == nil && seconds >= 0 {
 		return now.Add(min(time.Duration(seconds), maxRetryAfter/time.Second) * time.Second), true //nolint:durationcheck // a count of seconds

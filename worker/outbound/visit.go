@@ -42,15 +42,13 @@ type visits struct {
 	hosts map[string]*host
 }
 
-// host is a destination. Its limit goes up by one for every answer, since a cut for
-// as many answers as it counts, and is cut in half by what says that there is too
-// much to do.
+// host is a destination.
 type host struct {
 	typeID  string // of those who visit
 	running int
-	limit   float64
-	cut     time.Time // when the limit was cut last
-	until   time.Time // wants no visit before
+	limit   Limit
+	until   time.Time             // wants no visit before
+	watch   func(until time.Time) // hears of every pause; nil for nobody
 }
 
 // HostOf names the destination of a URL: its host with the port.
@@ -66,21 +64,39 @@ func (l *Layer) Enter(typeID string, u *url.URL) (leave func(), err error) {
 	return l.visits.enter(typeID, HostOf(u))
 }
 
-// Pause leaves a destination alone, as HostOf names it, since another worker was
-// asked to; a minute at the most.
-func (l *Layer) Pause(host string, left time.Duration) {
+// Pause leaves a destination alone, as HostOf names it, since another worker of a type
+// was asked to; a minute at the most. It says nothing of a destination of another type:
+// who may speak for one type could otherwise stop them all.
+func (l *Layer) Pause(typeID, host string, left time.Duration) {
+	v := l.visits
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	h := v.host(host)
+	if h == nil || h.typeID != "" && h.typeID != typeID {
+		return
+	}
+	h.typeID = typeID
+	h.pause(v.now().Add(min(left, maxToldOf)))
+}
+
+// Watch has a function called whenever a destination, as HostOf names it, is to be
+// left alone until a later time than was known: for an executor with a client and a
+// limit of its own, which does not call Enter. It must neither block nor call the
+// layer. A destination has one that watches it, and is not forgotten then.
+func (l *Layer) Watch(typeID, host string, watch func(until time.Time)) {
 	v := l.visits
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if h := v.host(host); h != nil {
-		h.pause(v.now().Add(min(left, maxToldOf)))
+		h.typeID, h.watch = typeID, watch
 	}
 }
 
-// Listening returns a transport from whose answers the layer learns as from its own:
-// for executors with a client of their own, which call Enter as well.
-func (l *Layer) Listening(next http.RoundTripper) http.RoundTripper { return listening{l.visits, next} }
+// Asked takes what a destination said to an executor that watches it: the header of
+// an answer with status 429 or 503.
+func (l *Layer) Asked(typeID, host string, header http.Header) { l.visits.asked(typeID, host, header) }
 
+// listening is a transport from whose answers the layer learns.
 type listening struct {
 	*visits
 	next http.RoundTripper
@@ -88,9 +104,10 @@ type listening struct {
 
 // RoundTrip implements [http.RoundTripper].
 func (t listening) RoundTrip(req *http.Request) (*http.Response, error) {
-	began := t.now()
+	name := HostOf(req.URL)
+	cuts := t.cuts(name)
 	resp, err := t.next.RoundTrip(req)
-	t.hear(req, began, resp, err)
+	t.hear(req.Context(), name, cuts, resp, err)
 	return resp, err
 }
 
@@ -104,7 +121,7 @@ func (v *visits) enter(typeID, name string) (leave func(), err error) {
 	if v.now().Before(h.until) {
 		return nil, &PausedError{name, h.until}
 	}
-	if h.running >= int(h.limit) {
+	if !h.limit.Allows(h.running) {
 		return nil, ErrFull
 	}
 	h.running++
@@ -124,7 +141,7 @@ func (v *visits) host(name string) *host {
 	if len(v.hosts) >= maxKnown {
 		now := v.now()
 		for other, h := range v.hosts {
-			if h.running == 0 && !now.Before(h.until) {
+			if h.running == 0 && h.watch == nil && !now.Before(h.until) {
 				delete(v.hosts, other)
 			}
 		}
@@ -132,68 +149,56 @@ func (v *visits) host(name string) *host {
 			return nil
 		}
 	}
-	h := &host{limit: firstVisits}
+	h := &host{limit: NewLimit(firstVisits, 0)}
 	v.hosts[name] = h
 	return h
 }
 
-// hear learns from what came of a request that began at a time.
-func (v *visits) hear(req *http.Request, began time.Time, resp *http.Response, err error) {
-	name := HostOf(req.URL)
+// cuts returns how often the limit of a destination was cut.
+func (v *visits) cuts(name string) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if h := v.hosts[name]; h != nil {
+		return h.limit.Cuts()
+	}
+	return 0
+}
+
+// hear learns from what came of a request that began after so many cuts.
+func (v *visits) hear(ctx context.Context, name string, cuts int, resp *http.Response, err error) {
+	status := 0
+	if err == nil {
+		status = resp.StatusCode
+	}
 	v.mu.Lock()
 	h := v.hosts[name]
 	if h == nil { // a redirect's
 		v.mu.Unlock()
 		return
 	}
-	now := v.now()
-	switch {
-	case err != nil && timedOut(req.Context(), err):
-		h.tooMuch(began, now)
-	case err != nil:
-	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusServiceUnavailable:
-		h.tooMuch(began, now)
-	case resp.StatusCode < 500:
-		h.well()
-	}
-	var told time.Duration
-	if err == nil && (resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable) {
-		if until, ok := parseRetryAfter(resp.Header.Get("Retry-After"), now); ok && h.pause(earlier(until, now.Add(maxPause))) {
-			told = h.until.Sub(now)
-		}
-	}
+	h.limit.Learn(SignOf(ctx, status, err), h.running, cuts)
 	typeID := h.typeID
 	v.mu.Unlock()
-	if told > 0 && v.tell != nil {
-		v.tell(typeID, name, told)
+	if wantsLess(status) {
+		v.asked(typeID, name, resp.Header)
 	}
 }
 
-// timedOut tells a destination that does not answer from a caller who left.
-func timedOut(ctx context.Context, err error) bool {
-	if ctx.Err() != nil {
-		return errors.Is(ctx.Err(), context.DeadlineExceeded)
-	}
-	timeout, ok := errors.AsType[net.Error](err)
-	return ok && timeout.Timeout()
-}
-
-func (h *host) well() {
-	switch {
-	case float64(h.running) < h.limit/2: // it has not been tried
-	case h.cut.IsZero():
-		h.limit++
-	default:
-		h.limit += 1 / h.limit
-	}
-}
-
-// tooMuch cuts the limit once for all requests that were under way together.
-func (h *host) tooMuch(began, now time.Time) {
-	if began.Before(h.cut) {
+// asked leaves a destination alone for as long as it asked for, and tells of it.
+func (v *visits) asked(typeID, name string, header http.Header) {
+	now := v.now()
+	until, ok := parseRetryAfter(header.Get("Retry-After"), now)
+	if !ok || !until.After(now) {
 		return
 	}
-	h.limit, h.cut = max(1, h.limit/2), now
+	until = earlier(until, now.Add(maxPause))
+	v.mu.Lock()
+	h := v.host(name)
+	news := h != nil && h.pause(until)
+	v.mu.Unlock()
+	if news && v.tell != nil {
+		v.tell(typeID, name, until.Sub(now))
+	}
 }
 
 // pause reports whether the time is later than what was known, by more than words
@@ -204,6 +209,9 @@ func (h *host) pause(until time.Time) bool {
 	}
 	later := until.Sub(h.until) > time.Second
 	h.until = until
+	if h.watch != nil {
+		h.watch(until)
+	}
 	return later
 }
 

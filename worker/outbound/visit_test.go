@@ -167,7 +167,7 @@ func TestWordOfAnotherWorkerHoldsForAMinute(t *testing.T) {
 	for _, test := range []struct{ told, want time.Duration }{
 		{-time.Second, 0}, {30 * time.Second, 30 * time.Second}, {10 * time.Second, 30 * time.Second}, {time.Hour, time.Minute},
 	} {
-		w.Pause(w.url.Host, test.told)
+		w.Pause(".jira", w.url.Host, test.told)
 		want := time.Time{}
 		if test.want > 0 {
 			want = w.clock.Add(test.want)
@@ -178,6 +178,20 @@ func TestWordOfAnotherWorkerHoldsForAMinute(t *testing.T) {
 	}
 	if len(w.told) > 0 {
 		t.Errorf("told again: %q", w.told)
+	}
+}
+
+func TestWordOfAWorkerOfAnotherTypeIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	w := setupTown(t)
+	leave, err := w.Enter(".jira", w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave()
+	w.Pause(".index", w.url.Host, time.Minute)
+	if got := w.pausedUntil(t); !got.IsZero() {
+		t.Errorf("paused until %s, want not at all", got)
 	}
 }
 
@@ -220,20 +234,44 @@ func TestDestinationGetsLessWhenItHasTooMuch(t *testing.T) {
 // Those that were under way together tell the same.
 func TestLimitIsCutOnceForAllUnderWay(t *testing.T) {
 	t.Parallel()
-	h := &host{limit: 64}
-	start := time.Now()
-	for i := range 64 {
-		h.tooMuch(start, start.Add(time.Duration(i+1)*time.Second))
+	l := NewLimit(64, 0)
+	began := l.Cuts()
+	for range 64 {
+		l.Learn(TooMuch, 64, began)
 	}
-	if h.limit != 32 {
-		t.Errorf("limit %v, want 32", h.limit)
+	if l.bears != 32 {
+		t.Errorf("limit %v, want 32", l.bears)
 	}
-	h.running = 32
 	for range 32 {
-		h.well()
+		l.Learn(Well, 32, l.Cuts())
 	}
-	if h.limit < 32.9 || h.limit > 33 {
-		t.Errorf("limit %v after as many answers as it counts, want one more", h.limit)
+	if l.bears < 32.9 || l.bears > 33 {
+		t.Errorf("limit %v after as many answers as it counts, want one more", l.bears)
+	}
+}
+
+func TestLimitStaysBetweenOneAndItsMost(t *testing.T) {
+	t.Parallel()
+	l := NewLimit(4, 4)
+	for range 100 {
+		l.Learn(Well, 4, l.Cuts())
+	}
+	if l.Allows(4) || !l.Allows(3) {
+		t.Errorf("limit %v, want 4", l.bears)
+	}
+	for range 5 {
+		l.Learn(TooMuch, 1, l.Cuts())
+	}
+	if l.Allows(1) || !l.Allows(0) {
+		t.Errorf("limit %v, want 1", l.bears)
+	}
+	for want := range 4 { // one a round
+		if l.Allows(want+1) || !l.Allows(want) {
+			t.Errorf("limit %v, want %d", l.bears, want+1)
+		}
+		for range want + 2 {
+			l.Learn(Well, want+1, l.Cuts())
+		}
 	}
 }
 
@@ -275,24 +313,44 @@ func TestDestinationThatDoesNotAnswerGetsLess(t *testing.T) {
 	}
 }
 
-func TestLayerLearnsFromOtherTransports(t *testing.T) {
+// An executor with a client of its own tells what it was asked, and hears all.
+func TestWatchedDestinationTellsOfEveryPause(t *testing.T) {
 	t.Parallel()
 	w := setupTown(t)
-	leave, err := w.Enter(".index", w.url)
+	leave, err := w.Enter(".jira", w.url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.status, w.header = 429, "5"
-	transport := &http.Transport{}
-	defer transport.CloseIdleConnections()
-	resp, err := (&http.Client{Transport: w.Listening(transport)}).Get(w.url.String())
-	if err != nil {
-		t.Fatal(err)
+	var heard []time.Duration
+	w.Watch(".jira", w.url.Host, func(until time.Time) { heard = append(heard, until.Sub(w.clock)) })
+	ask := func(value string) { w.Asked(".index", w.url.Host, http.Header{"Retry-After": {value}}) }
+	for _, value := range []string{"", "0", "-1", "soon", w.clock.Add(-time.Hour).Format(http.TimeFormat)} {
+		ask(value)
 	}
-	resp.Body.Close()
-	leave()
-	if got, want := w.pausedUntil(t), w.clock.Add(5*time.Second); !got.Equal(want) {
+	ask("5")
+	ask("3") // which is known
+	w.Pause(".jira", w.url.Host, 30*time.Second)
+	w.request(t.Context(), 429, "40") // of another executor
+	ask(w.clock.Add(50 * time.Second).Format(http.TimeFormat))
+	ask("86400")
+	if want := []time.Duration{5 * time.Second, 30 * time.Second, 40 * time.Second, 50 * time.Second, maxPause}; fmt.Sprint(heard) != fmt.Sprint(want) {
+		t.Errorf("heard %s, want %s", heard, want)
+	}
+	if got, want := w.pausedUntil(t), w.clock.Add(maxPause); !got.Equal(want) {
 		t.Errorf("paused until %s, want %s", got, want)
+	}
+	if want := 4; len(w.told) != want || w.told[0] != ".index "+w.url.Host+" 5s" {
+		t.Errorf("told %q, want %d beginning with 5s", w.told, want)
+	}
+	leave()
+	for i := range 2 * maxKnown { // it is not forgotten
+		w.Pause(".jira", fmt.Sprint("host-", i, ":443"), time.Second)
+		w.clock = w.clock.Add(time.Second)
+	}
+	heard = nil
+	ask("5")
+	if len(heard) != 1 {
+		t.Errorf("heard %s after many others, want one pause", heard)
 	}
 }
 
@@ -300,7 +358,7 @@ func TestKnownDestinationsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := setupTown(t)
 	for i := range 3 * maxKnown { // with nothing but words
-		w.Pause(fmt.Sprint("host-", i, ":443"), time.Hour)
+		w.Pause(".jira", fmt.Sprint("host-", i, ":443"), time.Hour)
 	}
 	if got := len(w.visits.hosts); got != maxKnown {
 		t.Errorf("%d destinations are known, want %d", got, maxKnown)
