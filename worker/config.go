@@ -22,7 +22,10 @@ type Config struct {
 	CIDRs            []netip.Prefix  // where they may lead though it is blocked by default, by address
 	ShutdownTimeout  time.Duration   // how long running executions may last once it stops
 
-	// Ring opens secrets; nil: connectors with secrets are refused.
+	// Name is told in every reply; "" for one that is made of the host's.
+	Name string
+
+	// Ring opens secrets and params; nil: connectors with secrets are refused.
 	Ring *setting.File[*seal.Ring]
 
 	// Ready, if not nil, is called once when executions can arrive.

@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -33,10 +34,11 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (e
 	if err != nil {
 		return err
 	}
+	name := cmp.Or(config.Name, processName())
 	keys := newOpener(config.Ring, log)
 	p, err := pool.Start(nc, some, pool.Options{
 		Slots: config.Slots, DestinationSlots: config.DestinationSlots, Grace: config.ShutdownTimeout,
-		Hosts: config.Hosts, Open: keys.open, Reseal: keys.reseal,
+		Hosts: config.Hosts, Name: name, Open: keys.open, OpenParams: keys.openParams, Reseal: keys.reseal,
 	}, log)
 	if err != nil {
 		return err
@@ -45,7 +47,7 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (e
 	for i, h := range some {
 		types[i] = h.Type()
 	}
-	log.Info("worker is running", "types", types, "slots", config.Slots)
+	log.Info("worker is running", "worker", name, "types", types, "slots", config.Slots)
 	if config.Ready != nil {
 		config.Ready()
 	}

@@ -117,13 +117,15 @@ func (d *Dispatcher) Ask(ctx context.Context, req *wire.Request, header nats.Hea
 	if err != nil {
 		return wire.Reply{}, err
 	}
-	size := requestSize + len(req.Connector.Config) + len(req.Connector.Secrets)*4/3 + len(req.Params)
+	size := requestSize + len(req.Connector.Config) + len(req.Params) + (len(req.Connector.Secrets)+len(req.SealedParams))*4/3
 	msg, err := d.ask(ctx, question{subject, req.Connector.Type, header, req.Connector.ID, size, func(left time.Duration) []byte {
 		req.TimeLeft = wire.Millis(left)
 		return req.Append(make([]byte, 0, size))
 	}}, timeout)
 	if lost, ok := errors.AsType[lostError](err); ok {
-		return unknown(string(lost)), nil
+		reply := unknown(string(lost))
+		reply.Failure.Silent = lost == silent
+		return reply, nil
 	}
 	if err != nil {
 		return wire.Reply{}, err
@@ -157,6 +159,9 @@ type question struct {
 type lostError string
 
 func (e lostError) Error() string { return string(e) }
+
+// silent is the lostError that the execution itself may be to blame for.
+const silent lostError = "the worker was not heard of any more"
 
 // ask asks until a worker that is not busy answers. A lostError says that one
 // may have taken it; any other error, that none did.
@@ -238,7 +243,7 @@ func (d *Dispatcher) await(ctx context.Context, c *call, deadline time.Time, hea
 			if time.Until(deadline) <= 0 {
 				return nil, lostError("time was up before the worker answered")
 			}
-			return nil, lostError("the worker was not heard of any more")
+			return nil, silent
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), ErrStopping) {
 				if len(c.answers) > 0 {

@@ -99,6 +99,11 @@ func wantUnknown(t *testing.T, reply wire.Reply, err error, reason string) {
 	if err != nil || reply.Outcome() != wire.Unknown || reply.Failure.Retry != wire.RetryNever() ||
 		!strings.Contains(reply.Failure.ServiceMessage, reason) {
 		t.Errorf("Ask: %+v, %v, want an unknown outcome, never to be retried, because %q", reply.Failure, err, reason)
+		return
+	}
+	// Only a worker of which nothing is heard may have died of the execution.
+	if want := reason == "not heard of any more"; reply.Failure.Silent != want {
+		t.Errorf("because %q: silent is %t, want %t", reason, reply.Failure.Silent, want)
 	}
 }
 

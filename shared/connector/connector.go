@@ -29,6 +29,9 @@ type Type[C, S, P any] struct {
 	// Check refuses a config and secrets that are each valid but do not go
 	// together; nil if all do.
 	Check func(C, S) error
+	// Repeat is the policy of an execution with these params; nil for the zero
+	// Policy.
+	Repeat func(P) Policy
 }
 
 // Definition is a Type without its Go types, for those who only need to know
@@ -41,6 +44,9 @@ type Definition interface {
 	Normalize(config, secrets []byte, hosts Hosts) (normalConfig, normalSecrets json.RawMessage, err error)
 	// HasSecrets tells whether the type takes any secrets.
 	HasSecrets() bool
+	// Policy checks the params of an execution and tells how often it may be run.
+	// The error is an *[Invalid].
+	Policy(params []byte) (Policy, error)
 }
 
 // None is the config or secrets of a type that takes none: an empty object.

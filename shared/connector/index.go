@@ -15,6 +15,9 @@ var Index = Type[IndexConfig, None, IndexParams]{
 		License:  "basic",
 		Features: []string{"alerting", "uptime", "siem"},
 	},
+	// The documents of an execution that is on record have ids made of its own, so
+	// that the cluster refuses those that it has.
+	Repeat: func(IndexParams) Policy { return Policy{Safe: true} },
 }
 
 // IndexConfig is the config of an ".index" connector.

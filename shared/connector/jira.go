@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -29,6 +30,21 @@ var Jira = Type[JiraConfig, JiraSecrets, JiraParams]{
 		}
 		return nil
 	},
+	Repeat: jiraPolicy,
+}
+
+// jiraPolicy takes for safe what reads, what creates an issue, since that carries
+// a label by which it and its comments are found again, and what sets the fields
+// of an issue, since they have the same values after a second time. A comment on an
+// issue that was there before is not: an equal one may be someone else's, so that
+// another worker adds it again.
+func jiraPolicy(p JiraParams) Policy {
+	push, ok := p.Action.(*JiraPushToService)
+	if !ok || push.Params.Incident.ExternalID == nil || push.Params.Comments == nil {
+		return Policy{Safe: true}
+	}
+	added := func(c JiraComment) bool { return c.Comment != "" } // empty ones are left out
+	return Policy{Safe: !slices.ContainsFunc(*push.Params.Comments, added)}
 }
 
 // JiraConfig is the config of a ".jira" connector.

@@ -9,6 +9,8 @@ var ServerLog = Type[None, None, ServerLogParams]{
 		License:  "basic",
 		Features: []string{"alerting", "uptime", "siem"},
 	},
+	// A line that stands in the log twice harms nobody; one that is missing may.
+	Repeat: func(ServerLogParams) Policy { return Policy{Safe: true} },
 }
 
 // ServerLogParams are the params of one ".server-log" execution.

@@ -65,6 +65,12 @@ func (b Binding) Bytes() []byte {
 	return append(data, config[:]...)
 }
 
+// ParamsBinding is for the params of one execution, which are sealed where they
+// are kept for a run that may come days later. No config can be theirs: it is JSON.
+func ParamsBinding(space, connectorID, typeID, executionID string) Binding {
+	return Binding{Space: space, ConnectorID: connectorID, Type: typeID, Config: []byte("params of execution " + executionID)}
+}
+
 // PublicKey seals. It is safe for concurrent use.
 type PublicKey struct {
 	id  KeyID

@@ -76,6 +76,29 @@ func TestABlobOpensForItsConnectorOnly(t *testing.T) {
 	}
 }
 
+// Neither the params of another execution nor the connector's secrets.
+func TestSealedParamsOpenForTheirExecutionOnly(t *testing.T) {
+	t.Parallel()
+	ring := generate(t)
+	binding := seal.ParamsBinding("ops", "jira-1", ".jira", "e1")
+	blob, err := ring.Public().Seal([]byte(`{"a":1}`), binding)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ring.Open(blob, binding); err != nil || string(got) != `{"a":1}` {
+		t.Errorf("Open: %q, %v", got, err)
+	}
+	for _, other := range []seal.Binding{
+		seal.ParamsBinding("ops", "jira-1", ".jira", "e2"), seal.ParamsBinding("ops", "jira-1", ".index", "e1"),
+		seal.ParamsBinding("ops", "jira-2", ".jira", "e1"), seal.ParamsBinding("dev", "jira-1", ".jira", "e1"),
+		{Space: "ops", ConnectorID: "jira-1", Type: ".jira", Config: []byte(`{}`)},
+	} {
+		if got, err := ring.Open(blob, other); !errors.Is(err, seal.ErrForeign) {
+			t.Errorf("Open with %+v: %q, %v, want %v", other, got, err, seal.ErrForeign)
+		}
+	}
+}
+
 func TestAChangedBlobDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	ring := generate(t)

@@ -15,6 +15,10 @@ type Failure struct {
 	Source         Source `json:"source"`
 	// Unknown says that the destination may have carried the execution out.
 	Unknown bool `json:"unknown,omitempty"`
+	// Silent says that the worker was not heard of any more while it had the
+	// execution: it may have died of it. Only who asked can tell, so that it never
+	// crosses the broker.
+	Silent bool `json:"-"`
 }
 
 // Error returns the message and, after a colon, the service message.

@@ -91,6 +91,20 @@ func TestRetryIsZeroWithoutAdvice(t *testing.T) {
 	}
 }
 
+// Only who asked can tell; what a worker says of itself must not count.
+func TestSilenceDoesNotCrossTheWire(t *testing.T) {
+	t.Parallel()
+	r := wire.Reply{Failure: &wire.Failure{Message: "m", Source: wire.User, Silent: true}}
+	data, err := r.Append(nil)
+	if err != nil || string(data) != `{"failure":{"message":"m","source":"user"}}` {
+		t.Errorf("Append: %s, %v", data, err)
+	}
+	got, err := wire.DecodeReply([]byte(`{"failure":{"message":"m","Silent":true,"silent":true,"-":true}}`))
+	if err != nil || got.Failure.Silent {
+		t.Errorf("DecodeReply: %+v, %v, want it not to be silent", got.Failure, err)
+	}
+}
+
 func TestFailureIsAnError(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -22,11 +22,19 @@ func (r *Request) Append(b []byte) []byte {
 	if r.Given {
 		b = append(b, `,"given":true`...)
 	}
+	if r.Attempt != 0 {
+		b = strconv.AppendInt(append(b, `,"attempt":`...), int64(r.Attempt), 10)
+	}
 	b = AppendString(append(b, `,"space":`...), r.Space)
 	b = r.Connector.append(append(b, `,"connector":`...))
 	b = append(b, `,"time_left_ms":`...)
 	b = strconv.AppendInt(b, time.Duration(r.TimeLeft).Milliseconds(), 10)
-	b = appendRaw(append(b, `,"params":`...), r.Params)
+	if len(r.Params) > 0 {
+		b = append(append(b, `,"params":`...), r.Params...)
+	}
+	if len(r.SealedParams) > 0 {
+		b = appendBytes(append(b, `,"sealed_params":`...), r.SealedParams)
+	}
 	if r.Access != nil {
 		access, _ := Encode(r.Access) // strings always encode
 		b = append(append(b, `,"access":`...), access...)
@@ -42,9 +50,7 @@ func (c *Connector) append(b []byte) []byte {
 	b = strconv.AppendInt(b, c.Version, 10)
 	b = appendRaw(append(b, `,"config":`...), c.Config)
 	if len(c.Secrets) > 0 {
-		b = append(b, `,"secrets":"`...)
-		b = base64.StdEncoding.AppendEncode(b, c.Secrets)
-		b = append(b, '"')
+		b = appendBytes(append(b, `,"secrets":`...), c.Secrets)
 	}
 	if c.Preconfigured {
 		b = append(b, `,"preconfigured":true`...)
@@ -57,6 +63,10 @@ func appendRaw(b []byte, raw json.RawMessage) []byte {
 		return append(b, "null"...)
 	}
 	return append(b, raw...)
+}
+
+func appendBytes(b, data []byte) []byte {
+	return append(base64.StdEncoding.AppendEncode(append(b, '"'), data), '"')
 }
 
 // AppendString appends s as a JSON string as [Encode] writes it.
@@ -82,6 +92,8 @@ func DecodeRequest(data []byte) (Request, error) {
 			return readString(raw, &r.ExecutionID)
 		case "given":
 			return json.Unmarshal(raw, &r.Given)
+		case "attempt":
+			return readInt(raw, &r.Attempt)
 		case "space":
 			return readString(raw, &r.Space)
 		case "connector":
@@ -90,6 +102,8 @@ func DecodeRequest(data []byte) (Request, error) {
 			return r.TimeLeft.UnmarshalJSON(raw)
 		case "params":
 			r.Params = raw
+		case "sealed_params":
+			return readBytes(raw, &r.SealedParams)
 		case "access":
 			return json.Unmarshal(raw, &r.Access)
 		}
@@ -135,6 +149,10 @@ func DecodeReply(data []byte) (Reply, error) {
 			r.Data = raw
 		case "failure":
 			return json.Unmarshal(raw, &r.Failure)
+		case "worker":
+			return readString(raw, &r.Worker)
+		case "run_us":
+			return readInt(raw, &r.RunMicros)
 		}
 		return nil
 	})
@@ -144,20 +162,27 @@ func DecodeReply(data []byte) (Reply, error) {
 // Append appends the reply as [Encode] writes it, but for white space in the data,
 // which stays.
 func (r *Reply) Append(b []byte) ([]byte, error) {
-	b = append(b, '{')
+	start := len(b)
 	if len(r.Data) > 0 {
-		b = append(append(b, `"data":`...), r.Data...)
+		b = append(append(b, `,"data":`...), r.Data...)
 	}
 	if r.Failure != nil {
 		failure, err := Encode(r.Failure)
 		if err != nil {
 			return nil, err
 		}
-		if len(r.Data) > 0 {
-			b = append(b, ',')
-		}
-		b = append(append(b, `"failure":`...), failure...)
+		b = append(append(b, `,"failure":`...), failure...)
 	}
+	if r.Worker != "" {
+		b = AppendString(append(b, `,"worker":`...), r.Worker)
+	}
+	if r.RunMicros != 0 {
+		b = strconv.AppendInt(append(b, `,"run_us":`...), r.RunMicros, 10)
+	}
+	if len(b) == start {
+		return append(b, "{}"...), nil
+	}
+	b[start] = '{' // where the first member's comma is
 	return append(b, '}'), nil
 }
 
@@ -181,8 +206,11 @@ func readString(raw []byte, s *string) error {
 	return nil
 }
 
-func readInt(raw []byte, n *int64) (err error) {
-	*n, err = strconv.ParseInt(string(raw), 10, 64)
+func readInt[T int | int64](raw []byte, n *T) error {
+	i, err := strconv.ParseInt(string(raw), 10, 64)
+	if *n = T(i); err == nil && int64(*n) != i { // an int may have 32 bits
+		err = strconv.ErrRange
+	}
 	return err
 }
 

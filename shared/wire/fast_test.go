@@ -77,17 +77,37 @@ func TestWhatIsNoRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, data := range []string{
 		"", " ", "null", "[]", `"x"`, "{", `{"space":1}`, `{"connector":[]}`, `{"connector":{"version":"1"}}`, `{"connector":{"version":1.5}}`,
-		`{"connector":{"secrets":"!"}}`, `{"given":"yes"}`, `{"time_left_ms":9223372036854775807}`, `{"access":{"key":"k","indices":[],"new":1}}`,
+		`{"connector":{"secrets":"!"}}`, `{"given":"yes"}`, `{"attempt":"1"}`, `{"attempt":1.5}`, `{"attempt":9223372036854775808}`, `{"sealed_params":"!"}`, `{"time_left_ms":9223372036854775807}`, `{"access":{"key":"k","indices":[],"new":1}}`,
 		"{\"space\":\"\xff\"}", `{"params":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`,
 	} {
 		if got, err := wire.DecodeRequest([]byte(data)); err == nil {
 			t.Errorf("%q: %+v, want an error", data, got)
 		}
 	}
-	for _, data := range []string{"", "null", "[]", "{", `{"failure":1}`, "{\"data\":\"\xff\"}"} {
+	for _, data := range []string{"", "null", "[]", "{", `{"failure":1}`, `{"worker":1}`, `{"run_us":"1"}`, `{"run_us":0.5}`, "{\"data\":\"\xff\"}"} {
 		if got, err := wire.DecodeReply([]byte(data)); err == nil {
 			t.Errorf("%q: %+v, want an error", data, got)
 		}
+	}
+}
+
+// Most executions have none of the members that some have, and do not pay for them.
+func TestWhatIsAbsentCostsNothing(t *testing.T) {
+	r := requests["request_minimal"]
+	data, b := r.Append(nil), make([]byte, 0, 1024)
+	if n := testing.AllocsPerRun(100, func() { r.Append(b) }); n != 0 {
+		t.Errorf("Append of a request: %v allocations", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { _, _ = wire.DecodeRequest(data) }); n > 8 {
+		t.Errorf("DecodeRequest: %v allocations, want 8", n)
+	}
+	reply := wire.Reply{Data: []byte(`{}`), Worker: "worker-1", RunMicros: 123}
+	if n := testing.AllocsPerRun(100, func() { _, _ = reply.Append(b) }); n != 0 {
+		t.Errorf("Append of a reply: %v allocations", n)
+	}
+	data, _ = reply.Append(nil)
+	if n := testing.AllocsPerRun(100, func() { _, _ = wire.DecodeReply(data) }); n > 2 { // the reply and the name
+		t.Errorf("DecodeReply: %v allocations, want 2", n)
 	}
 }
 

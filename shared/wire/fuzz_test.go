@@ -48,6 +48,42 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
+// FuzzByHand finds that what is read by hand is written by hand as encoding/json
+// understands it.
+func FuzzByHand(f *testing.F) {
+	addGolden(f, "request_*")
+	addGolden(f, "reply_*")
+	f.Add([]byte(`{"attempt":-1,"sealed_params":"","params":null,"run_us":-5,"worker":"\u00e9"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if r, err := wire.DecodeRequest(data); err == nil {
+			sameForBoth(t, r, r.Append(nil))
+		}
+		if r, err := wire.DecodeReply(data); err == nil {
+			written, err := r.Append(nil)
+			if err != nil {
+				t.Fatalf("Append: %v\n%+v", err, r)
+			}
+			sameForBoth(t, r, written)
+		}
+	})
+}
+
+// sameForBoth holds what encoding/json reads of written against v.
+func sameForBoth[T any](t *testing.T, v T, written []byte) {
+	t.Helper()
+	var read T
+	if err := json.Unmarshal(written, &read); err != nil {
+		t.Fatalf("%v\n%s", err, written)
+	}
+	want, err := wire.Encode(v)
+	if err != nil {
+		t.Fatalf("Encode: %v\n%+v", err, v)
+	}
+	if got, err := wire.Encode(read); err != nil || string(got) != string(want) {
+		t.Errorf("%v\n got %s\nwant %s", err, got, want)
+	}
+}
+
 // FuzzSubject finds that a type is one token of a subject, and no wildcard.
 func FuzzSubject(f *testing.F) {
 	for _, id := range []string{".index", ".server-log", "", ".", "..a", "a.b", ".*", ".>", ".a b", ".a\r\n", ".é", "A"} {

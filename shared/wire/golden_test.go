@@ -73,6 +73,33 @@ var requests = map[string]wire.Request{
 		Params: json.RawMessage(`{"documents":[{}]}`),
 		Access: &wire.Access{Key: "k1", Indices: []string{}},
 	},
+	"request_recorded": {
+		ExecutionID: "e4",
+		Given:       true,
+		Attempt:     2,
+		Space:       "default",
+		Connector: wire.Connector{
+			ID:     "log",
+			Type:   ".server-log",
+			Name:   "log",
+			Config: json.RawMessage(`{}`),
+		},
+		Params: json.RawMessage(`{"message":""}`),
+	},
+	"request_sealed": {
+		ExecutionID: "e5",
+		Given:       true,
+		Attempt:     4,
+		Space:       "default",
+		Connector: wire.Connector{
+			ID:     "alerts",
+			Type:   ".index",
+			Name:   "alerts",
+			Config: json.RawMessage(`{"index":"alerts"}`),
+		},
+		SealedParams: []byte{0x01, 0xff, 0xfe, 'a'},
+		Access:       &wire.Access{Key: "k1", Indices: []string{"alerts"}},
+	},
 }
 
 var replies = map[string]wire.Reply{
@@ -107,6 +134,11 @@ var replies = map[string]wire.Reply{
 		Source:         wire.Framework,
 		Unknown:        true,
 	}},
+	"reply_ok_timed":      {Worker: `<worker>-"1"`, RunMicros: 1234567},
+	"reply_ok_data_timed": {Data: json.RawMessage(`{"took":7}`), Worker: "worker-1", RunMicros: 1},
+	"reply_error_timed":   {Failure: &wire.Failure{Message: "error indexing documents", Source: wire.User}, Worker: "worker-1", RunMicros: 60_000_000},
+	"reply_ok_untimed":    {Worker: "worker-1"},
+	"reply_ok_nameless":   {RunMicros: 12},
 }
 
 func TestRequestBytesAreFrozen(t *testing.T) {
@@ -183,7 +215,7 @@ func TestNoGoldenFileIsLeftOver(t *testing.T) {
 func TestUnknownMembersAreIgnored(t *testing.T) {
 	t.Parallel()
 	var request wire.Request
-	if err := json.Unmarshal([]byte(`{"execution_id":"e","attempt":2,"connector":{"id":"c","colour":"red"}}`), &request); err != nil {
+	if err := json.Unmarshal([]byte(`{"execution_id":"e","colour":2,"connector":{"id":"c","colour":"red"}}`), &request); err != nil {
 		t.Error(err)
 	}
 	if want := (wire.Request{ExecutionID: "e", Connector: wire.Connector{ID: "c"}}); !reflect.DeepEqual(request, want) {

@@ -85,12 +85,18 @@ type Request struct {
 	ExecutionID string `json:"execution_id"`
 	// Given says that the caller chose the execution id, so that another request
 	// with the same one is the same execution run again.
-	Given     bool            `json:"given,omitempty"`
+	Given bool `json:"given,omitempty"`
+	// Attempt counts the runs of an execution that is on record, from 1: its id
+	// stays, and is [Request.Given] too. 0 is one that is not on record.
+	Attempt   int             `json:"attempt,omitempty"`
 	Space     string          `json:"space"`
 	Connector Connector       `json:"connector"`
 	TimeLeft  Millis          `json:"time_left_ms"`
-	Params    json.RawMessage `json:"params"`
-	Access    *Access         `json:"access,omitempty"` // nil for no limit
+	Params    json.RawMessage `json:"params,omitempty"`
+	// SealedParams are the params, sealed for this execution, if they were kept so
+	// that nobody but a worker reads them; Params are absent then.
+	SealedParams []byte  `json:"sealed_params,omitempty"`
+	Access       *Access `json:"access,omitempty"` // nil for no limit
 }
 
 // Connector is the connector that a [Request] runs.
@@ -131,6 +137,11 @@ func (m *Millis) UnmarshalJSON(data []byte) error {
 type Reply struct {
 	Data    json.RawMessage `json:"data,omitempty"` // what the executor returned, if anything
 	Failure *Failure        `json:"failure,omitempty"`
+	// Worker names the process that answers.
+	Worker string `json:"worker,omitempty"`
+	// RunMicros is how long the worker ran the execution, in microseconds; 0 if it
+	// never began.
+	RunMicros int64 `json:"run_us,omitempty"`
 }
 
 // Outcome is the one-word truth about an execution.

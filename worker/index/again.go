@@ -47,9 +47,12 @@ func (e *Executor) persist(ctx context.Context, x *execution, refresh bool) resu
 // only returns the execution with some of its documents.
 func (x *execution) only(which []int) *execution {
 	some := *x
-	some.documents = nil
+	some.documents, some.ids = nil, nil
 	for _, i := range which {
 		some.documents = append(some.documents, x.documents[i])
+		if x.ids != nil {
+			some.ids = append(some.ids, x.ids[i])
+		}
 	}
 	return &some
 }

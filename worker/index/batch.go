@@ -94,7 +94,7 @@ func (b *batcher) enter(ctx context.Context, x *execution) (f *flight, m *member
 		return b.takeOff(x.target, nil), nil, result{}
 	}
 	m = &member{execution: x, ctx: ctx, action: actionFor(x.target), done: make(chan struct{})}
-	m.size = int64(linesSize(x.documents, len(m.action), len(x.timeField)))
+	m.size = int64(linesSize(x.documents, x.ids, len(m.action), len(x.timeField)))
 	// One may always wait: larger than all that may, it would never be sent.
 	if len(b.queue) > 0 && b.bytes+m.size > b.e.batching.Queue {
 		b.e.counters.refused.Add(1)

@@ -24,16 +24,18 @@ type execution struct {
 	documents []schema.Record
 	timeField string // of every document, set to now; "" for none
 	now       time.Time
+	attempt   int      // 0 if it is not on record
+	ids       []string // of the documents, nil for ids that the cluster makes
 }
 
 // linesSize returns how many bytes appendLines appends, at most but for a name of
 // timeField that is escaped.
-func linesSize(documents []schema.Record, action, timeField int) int {
+func linesSize(documents []schema.Record, ids []string, action, timeField int) int {
 	each := action + 1
 	if timeField > 0 {
 		each += timeField + len(`"":"2006-01-02T15:04:05.000Z",`)
 	}
-	size := len(documents) * each
+	size := len(documents)*each + len(ids)*idSize
 	for _, d := range documents {
 		size += len(d)
 	}
@@ -41,21 +43,25 @@ func linesSize(documents []schema.Record, action, timeField int) int {
 }
 
 // bulkBody returns the NDJSON of a _bulk request for one index.
-func bulkBody(documents []schema.Record, timeField string, now time.Time) []byte {
-	body := make([]byte, 0, linesSize(documents, len(action), len(timeField)))
-	return appendLines(body, action, documents, timeField, now)
+func bulkBody(documents []schema.Record, ids []string, timeField string, now time.Time) []byte {
+	body := make([]byte, 0, linesSize(documents, ids, len(action), len(timeField)))
+	return appendLines(body, action, documents, ids, timeField, now)
 }
 
-// appendLines appends NDJSON, each document after the line action. Documents
-// stand in it as they were sent, but for line breaks between their parts and the
-// member timeField, "" for none, which is set to now.
-func appendLines(body []byte, action string, documents []schema.Record, timeField string, now time.Time) []byte {
+// appendLines appends NDJSON, each document after the line action, with its id in
+// it unless ids is nil. Documents stand in it as they were sent, but for line breaks
+// between their parts and the member timeField, "" for none, which is set to now.
+func appendLines(body []byte, action string, documents []schema.Record, ids []string, timeField string, now time.Time) []byte {
 	var value []byte
 	if timeField != "" {
 		value = now.UTC().AppendFormat(nil, `"2006-01-02T15:04:05.000Z"`)
 	}
-	for _, d := range documents {
-		body = append(body, action...)
+	for i, d := range documents {
+		if ids == nil {
+			body = append(body, action...)
+		} else {
+			body = appendAction(body, action, ids[i])
+		}
 		start := len(body)
 		if timeField == "" {
 			body = append(body, d...)

@@ -59,7 +59,7 @@ func FuzzBulkBody(f *testing.F) {
 			return // the executor is given no such thing
 		}
 		record := schema.Record(bytes.TrimSpace([]byte(document)))
-		body := bulkBody([]schema.Record{record, record}, timeField, clock)
+		body := bulkBody([]schema.Record{record, record}, nil, timeField, clock)
 		got := bytes.SplitAfter(body, []byte("\n"))
 		if len(got) != 5 || len(got[4]) != 0 || string(got[0]) != action || string(got[2]) != action || !bytes.Equal(got[1], got[3]) {
 			t.Fatalf("not two lines for each document: %q", body)

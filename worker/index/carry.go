@@ -69,7 +69,7 @@ func (b *batcher) send(ctx context.Context, f *flight, batch []*member) {
 	body := make([]byte, 0, size)
 	counts, documents := make([]int, len(batch)), 0
 	for i, m := range batch {
-		body = appendLines(body, m.action, m.documents, m.timeField, m.now)
+		body = appendLines(body, m.action, m.documents, m.ids, m.timeField, m.now)
 		counts[i] = len(m.documents)
 		documents += counts[i]
 	}

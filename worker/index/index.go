@@ -193,14 +193,14 @@ func (e *Executor) write(ctx context.Context, job bulkJob) (json.RawMessage, err
 	if name := job.Config.ExecutionTimeField; name != nil {
 		timeField = strings.TrimSpace(*name)
 	}
-	x := &execution{target, job.Params.Documents, timeField, e.now()}
+	x := &execution{target, job.Params.Documents, timeField, e.now(), job.Attempt, idsOf(job)}
 	var r result
 	if e.batching.On {
 		r = e.persist(ctx, x, job.Config.Refresh)
 	} else {
 		r = e.unbatched(ctx, x, job.Config.Refresh)
 	}
-	if r.err != nil {
+	if r = e.settle(x, r); r.err != nil {
 		return nil, r.err
 	}
 	return r.data, nil

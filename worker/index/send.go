@@ -60,6 +60,7 @@ type result struct {
 	// wrote says that the cluster wrote at least some documents though there are no
 	// data to tell which.
 	wrote bool
+	whole []byte // the cluster's answer if it is larger than the limit
 }
 
 // sign returns what came of a request in which documents were rejected of so many.
@@ -87,20 +88,25 @@ func (e *Executor) unbatched(ctx context.Context, x *execution, refresh bool) re
 
 // alone sends an execution in a request of its own.
 func (e *Executor) alone(ctx context.Context, x *execution, refresh bool) result {
-	body := bulkBody(x.documents, x.timeField, x.now)
+	body := bulkBody(x.documents, x.ids, x.timeField, x.now)
 	e.counters.count(1, len(x.documents), len(body))
-	r := e.send(ctx, x.target, body, refresh, e.maxResponse)
-	told := e.read(ctx, r, x)
+	limit := e.maxResponse
+	if x.again() { // what is refused since it is there takes more room than it will
+		limit = e.limitFor(1, len(x.documents), len(body))
+	}
+	r := e.send(ctx, x.target, body, refresh, limit)
+	told := e.read(ctx, r, x, limit)
 	told.sign = r.sign(ctx, len(told.rejected), len(x.documents))
 	return told
 }
 
-// read returns what the answer to a request means for the only execution in it.
-func (e *Executor) read(ctx context.Context, r reply, x *execution) result {
+// read returns what the answer to a request means for the only execution in it, of which
+// at most limit bytes were to be kept.
+func (e *Executor) read(ctx context.Context, r reply, x *execution, limit int64) result {
 	if r.err != nil {
 		return result{err: e.noAnswer(ctx, r.err, r.sent)}
 	}
-	if r.response.IsError() || int64(len(r.answer)) > e.maxResponse {
+	if r.response.IsError() || int64(len(r.answer)) > limit {
 		return e.told(r, len(x.documents))
 	}
 	s, err := scan(r.answer)
@@ -131,7 +137,9 @@ func (e *Executor) told(r reply, n int) result {
 func (e *Executor) ofShare(s share, n int) result {
 	switch {
 	case int64(len(s.answer)) > e.maxResponse:
-		return e.told(reply{response: &esapi.Response{StatusCode: http.StatusOK}, answer: s.answer}, n)
+		r := e.told(reply{response: &esapi.Response{StatusCode: http.StatusOK}, answer: s.answer}, n)
+		r.whole = s.answer
+		return r
 	case s.written:
 		return result{data: s.answer}
 	}

@@ -15,7 +15,8 @@ import (
 // a second issue. What holds, and what does not:
 //
 //   - The issue carries a label made of the id. Every run searches for it before
-//     it creates, so that any worker finds what any other made.
+//     it creates, so that any worker finds what any other made. Only the first
+//     attempt of an execution that is on record does not: nothing ran before it.
 //   - Jira's search trails behind its writes by seconds. This worker therefore also
 //     remembers what it created, and lets runs of one id pass one after another.
 //     After a create of which the answer was lost it creates no second issue for a
@@ -24,7 +25,9 @@ import (
 //     two issues: Jira has no create that is refused the second time.
 //   - Comments are compared by their text, white space aside. If Jira changes a
 //     text, a run in another worker adds that comment again. For an update only
-//     this worker's memory counts: an equal comment may be someone else's.
+//     this worker's memory counts: an equal comment may be someone else's. So an
+//     update with comments is not safe to repeat, and one without them is, see
+//     connector.Jira.
 
 // settle is how long after a create without an answer the search is not believed
 // when it finds nothing.
@@ -115,14 +118,17 @@ func (l *ledger) forgetOldest() {
 
 // findCreated looks for the issue that an earlier run of the execution created
 // and puts it into the record.
-func (s *session) findCreated(ctx context.Context, what, label string, r *record) error {
+func (s *session) findCreated(ctx context.Context, what string, job jiraJob, r *record) error {
 	if r.issue != (ref{}) {
 		r.again = true
 		return nil
 	}
+	if job.Attempt == 1 && r.lost.IsZero() {
+		return nil
+	}
 	// In every project: other fields may have put the issue into another one, or
 	// someone may have moved it. The label is enough to tell it.
-	found, err := s.find(ctx, "labels = "+quote(label))
+	found, err := s.find(ctx, "labels = "+quote(labelOf(job)))
 	if err != nil {
 		return failed("Unable to get issues", err)
 	}

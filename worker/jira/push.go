@@ -108,7 +108,7 @@ func (s *session) update(ctx context.Context, incident connector.JiraIncident) (
 func (s *session) create(ctx context.Context, job jiraJob, incident connector.JiraIncident, r *record) (*pushed, error) {
 	what := attempt(incident)
 	if job.Given {
-		if err := s.findCreated(ctx, what, labelOf(job), r); err != nil {
+		if err := s.findCreated(ctx, what, job, r); err != nil {
 			return nil, err
 		}
 	}

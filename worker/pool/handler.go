@@ -14,6 +14,7 @@ import (
 type Job[C, S, P any] struct {
 	ExecutionID string
 	Given       bool // the caller chose the execution id: another job with it is this one run again
+	Attempt     int  // counted from 1 if the execution is on record and its id its own; 0 if not
 	Space       string
 	ConnectorID string
 	Name        string // the connector's
@@ -79,6 +80,7 @@ func Handle[C, S, P any](t connector.Type[C, S, P], execute Execute[C, S, P]) Ha
 		return execute(ctx, Job[C, S, P]{
 			ExecutionID: req.ExecutionID,
 			Given:       req.Given,
+			Attempt:     req.Attempt,
 			Space:       req.Space,
 			ConnectorID: req.Connector.ID,
 			Name:        req.Connector.Name,
@@ -90,7 +92,7 @@ func Handle[C, S, P any](t connector.Type[C, S, P], execute Execute[C, S, P]) Ha
 	}}
 }
 
-// sealed is the answer when secrets cannot be opened. Kibana answers 500 there.
+// sealed is the answer when secrets or params cannot be opened. Kibana answers 500 there.
 func sealed(err error) *wire.Failure {
 	return &wire.Failure{Message: thrownMessage, ServiceMessage: err.Error(), Retry: wire.RetryNever(), Source: wire.Framework}
 }

@@ -28,9 +28,13 @@ type Options struct {
 	DestinationSlots int
 	Grace            time.Duration   // how long running executions may last once the pool stops
 	Hosts            connector.Hosts // where connectors may lead
+	Name             string          // of the process, told in every reply; "" for none
 	// Open returns the secrets of a connector that has sealed ones. Its error is
 	// told to the caller.
 	Open func(space string, c *wire.Connector) ([]byte, error)
+	// OpenParams returns the params of a request that has sealed ones, as Open does
+	// secrets.
+	OpenParams func(req *wire.Request) ([]byte, error)
 	// Reseal seals secrets anew and returns as many results; nil if nobody can.
 	Reseal func(items []wire.Sealed) []wire.Resealed
 }
@@ -138,25 +142,24 @@ func (p *Pool) take(h Handler, msg *nats.Msg) {
 	p.beats.begin(msg)
 	p.jobs.Go(func() {
 		var req wire.Request
-		data, err := p.begin(h, msg, &req)
+		reply, err := p.begin(h, msg, &req)
 		p.beats.end(msg)
-		p.answer(msg, &req, data, err)
+		p.answer(msg, &req, reply, err)
 	})
 }
 
 // begin reads a request and runs it if its connector and its destination may have
 // one more slot.
-func (p *Pool) begin(h Handler, msg *nats.Msg, req *wire.Request) (json.RawMessage, error) {
-	var err error
+func (p *Pool) begin(h Handler, msg *nats.Msg, req *wire.Request) (reply wire.Reply, err error) {
 	if *req, err = wire.DecodeRequest(msg.Data); err != nil {
 		p.reading.Add(-1)
-		return nil, fmt.Errorf("decode request: %w", err)
+		return reply, fmt.Errorf("decode request: %w", err)
 	}
 	destination := h.destinationOf(req)
 	entered := p.shares.enter(req.Connector.ID, destination)
 	p.reading.Add(-1)
 	if !entered {
-		return nil, ErrBusy
+		return reply, ErrBusy
 	}
 	// The slot is free before the caller can know: its next request finds it.
 	defer p.shares.leave(req.Connector.ID, destination)
@@ -173,10 +176,10 @@ func (p *Pool) isProbe(msg *nats.Msg) bool {
 }
 
 // run runs one execution, unless it is too late for it.
-func (p *Pool) run(h Handler, msg *nats.Msg, req *wire.Request) (json.RawMessage, error) {
+func (p *Pool) run(h Handler, msg *nats.Msg, req *wire.Request) (reply wire.Reply, err error) {
 	timeout := time.Duration(req.TimeLeft)
 	if timeout < leastTime {
-		return nil, fmt.Errorf("nothing was begun: %s of the time limit are left", timeout)
+		return reply, fmt.Errorf("nothing was begun: %s of the time limit are left", timeout)
 	}
 	ctx, stop := context.WithTimeoutCause(p.ctx, timeout, limitError(timeout))
 	defer stop()
@@ -185,9 +188,12 @@ func (p *Pool) run(h Handler, msg *nats.Msg, req *wire.Request) (json.RawMessage
 	p.remember(msg.Reply, cancel)
 	defer p.forget(msg.Reply)
 	if ctx.Err() != nil { // nobody waits for it any more, or the grace is over
-		return nil, context.Cause(ctx)
+		return reply, context.Cause(ctx)
 	}
-	return p.call(ctx, h, req)
+	began := time.Now()
+	reply.Data, err = p.call(ctx, h, req)
+	reply.RunMicros = max(time.Since(began).Microseconds(), 1) // 0 would say that it never began
+	return reply, err
 }
 
 // limitError says that an execution's time is over.
@@ -210,6 +216,11 @@ func (p *Pool) call(ctx context.Context, h Handler, req *wire.Request) (data jso
 	if h.hasSecrets && len(req.Connector.Secrets) > 0 {
 		if secrets, err = p.options.Open(req.Space, &req.Connector); err != nil {
 			return nil, sealed(err)
+		}
+	}
+	if len(req.SealedParams) > 0 {
+		if err := p.openParams(req); err != nil {
+			return nil, err
 		}
 	}
 	return h.execute(ctx, req, secrets, p.options.Hosts)

@@ -77,7 +77,7 @@ func (b *bundle) sendRaw(t *testing.T, body []byte) *nats.Subscription {
 	return sub
 }
 
-// next returns the next answer: a signal, or a reply.
+// next returns the next answer: a signal, or a reply without its time.
 func next(t *testing.T, sub *nats.Subscription) (signal string, reply wire.Reply) {
 	t.Helper()
 	msg, err := sub.NextMsg(patience)
@@ -90,6 +90,7 @@ func next(t *testing.T, sub *nats.Subscription) (signal string, reply wire.Reply
 	if err := json.Unmarshal(msg.Data, &reply); err != nil {
 		t.Fatalf("answer %q: %v", msg.Data, err)
 	}
+	reply.RunMicros = 0
 	return "", reply
 }
 

@@ -1,7 +1,6 @@
 package pool
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -11,30 +10,36 @@ import (
 )
 
 // answer tells what came of an execution.
-func (p *Pool) answer(msg *nats.Msg, req *wire.Request, data json.RawMessage, err error) {
+func (p *Pool) answer(msg *nats.Msg, req *wire.Request, reply wire.Reply, err error) {
 	switch {
 	case err == nil:
-		p.reply(msg, wire.Reply{Data: data})
+		p.reply(msg, reply)
 	case errors.Is(err, ErrBusy):
 		p.signal(msg, wire.Busy)
 	default:
 		failure := failureOf(err)
 		p.log.Warn("execution failed", "execution", req.ExecutionID, "space", req.Space, "connector", req.Connector.ID,
 			"type", req.Connector.Type, "message", failure.Message, "service_message", failure.ServiceMessage, "unknown", failure.Unknown)
-		p.reply(msg, wire.Reply{Failure: failure})
+		p.reply(msg, wire.Reply{Failure: failure, RunMicros: reply.RunMicros})
 	}
 }
 
 // replySize is the room for what a reply without a failure holds besides its data.
-const replySize = 16
+const replySize = len(`{"data":,"worker":"","run_us":86400000000}`)
 
 func (p *Pool) reply(msg *nats.Msg, reply wire.Reply) {
-	body, err := reply.Append(make([]byte, 0, len(reply.Data)+replySize))
+	reply.Worker = p.options.Name
+	var small [256]byte // most replies cost no memory
+	body := small[:0]
+	if size := len(reply.Data) + len(reply.Worker) + replySize; size > len(small) {
+		body = make([]byte, 0, size)
+	}
+	body, err := reply.Append(body)
 	if limit := p.nc.MaxPayload(); err != nil || int64(len(body)) > limit {
 		if err == nil {
 			err = fmt.Errorf("the answer of %d bytes is larger than the broker's max_payload of %d bytes", len(body), limit)
 		}
-		body, _ = wire.Encode(wire.Reply{Failure: lost(err)})
+		body, _ = wire.Encode(wire.Reply{Failure: lost(err), Worker: reply.Worker, RunMicros: reply.RunMicros})
 	}
 	p.send(&nats.Msg{Subject: msg.Reply, Data: body})
 }

@@ -130,11 +130,11 @@ func success(items []item) *answer {
 }
 
 // created is the result of the nth document that the server wrote.
-func created(index string, n int64, refresh string) result {
+func created(index, id string, n int64, refresh string) result {
 	seqNo := n - 1
 	return result{
 		Index:         index,
-		ID:            fmt.Sprintf("stand-in-%011d", n),
+		ID:            id,
 		Version:       1,
 		Result:        "created",
 		ForcedRefresh: refresh == "true",

@@ -36,19 +36,21 @@
 //	wrong-count      200 with errors false and an item too few                kept
 //	cut              200, the connection is closed amid the body              kept
 //	reset            none, the connection is reset                            kept
+//	reset-first      as reset when its first document comes for the first     kept
+//	                 time
 //	silent           none until the client goes away or [Server.Close]        kept
 //	large            200, over 2 MiB, errors is its first member              kept
 //	large-late       200, over 2 MiB, errors and items come last              kept
 //	html             200, text/html                                           dropped
 //	not-elastic      200 as if all went well, without X-Elastic-Product       dropped
 //
-// Ids count up from the start of the server. A document that is not written has
-// one that tells its place in the request, so that the error that repeats it is
-// always the same.
+// A document has the id of its action, and is refused if its index has one with
+// that id. Ids that the server makes count up from its start. A document that is
+// not written has, without one of its action, an id that tells its place in the
+// request, so that the error that repeats it is always the same.
 package elastictest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"net"
@@ -90,7 +92,9 @@ type Server struct {
 	requests    []Request
 	violations  []string
 	documents   map[string][][]byte
-	seen        map[string]bool // documents that were rejected for want of room
+	ids         map[string][]string        // of those documents
+	taken       map[string]map[string]bool // ids that actions named, by index
+	seen        map[string]bool            // documents that came before, if that makes a difference
 }
 
 // Request is one _bulk request as it came.
@@ -118,6 +122,8 @@ func StartWith(options Options) *Server {
 		closing:   make(chan struct{}),
 		arrived:   make(chan struct{}),
 		documents: make(map[string][][]byte),
+		ids:       make(map[string][]string),
+		taken:     make(map[string]map[string]bool),
 		seen:      make(map[string]bool),
 	}
 	s.server.Handler = s
@@ -157,14 +163,6 @@ func (s *Server) Violations() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.violations)
-}
-
-// Documents returns the documents that were written to an index, each the bytes
-// of its line without the line break, in the order of their arrival.
-func (s *Server) Documents(index string) [][]byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.documents[index])
 }
 
 // Requests returns how many _bulk requests were read to their end, whatever
@@ -245,27 +243,6 @@ func (s *Server) receive(req Request) (held <-chan struct{}) {
 		s.requests = append(s.requests, req)
 	}
 	return s.held
-}
-
-// write keeps a document and returns its place among all that were written.
-func (s *Server) write(op operation) int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.written++
-	if !s.options.Discard {
-		s.documents[op.index] = append(s.documents[op.index], bytes.Clone(op.document))
-	}
-	return s.written
-}
-
-// isNew reports whether a document comes for the first time.
-func (s *Server) isNew(op operation) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := op.index + "\n" + string(op.document)
-	known := s.seen[key]
-	s.seen[key] = true
-	return !known
 }
 
 func (s *Server) violation(what string) {

@@ -135,7 +135,12 @@ func TestServerSeesEveryBreach(t *testing.T) {
 			"Malformed action/metadata line [3], expected op_type create but found []"},
 		{"other op_type", bulkJSON, `{"create":{"op_type":"index"}}` + "\n{}\n", 400,
 			`Malformed action/metadata line [1], expected op_type create but found ["index"]`},
-		{"own id", bulkJSON, `{"create":{"_id":"1"}}` + "\n{}\n", 400, "Action/metadata line [1] contains an unknown parameter [_id]"},
+		{"other parameter of an action", bulkJSON, `{"create":{"id":"1"}}` + "\n{}\n", 400, "Action/metadata line [1] contains an unknown parameter [id]"},
+		{"empty id", bulkJSON, `{"create":{"_id":""}}` + "\n{}\n", 400, "Validation Failed: 1: if _id is specified it must not be empty;"},
+		{"long id", bulkJSON, `{"create":{"_id":"` + strings.Repeat("x", 513) + `"}}` + "\n{}\n", 400,
+			"Validation Failed: 1: id [" + strings.Repeat("x", 513) + "] is too long, must be no longer than 512 bytes but was: 513;"},
+		{"id that is no text", bulkJSON, `{"create":{"_id":1}}` + "\n{}\n", 400,
+			"Malformed action/metadata line [1], _id: json: cannot unmarshal number into Go value of type string"},
 		{"no index", "POST /_bulk?refresh=false HTTP/1.1\nContent-Type: application/json\n", good, 400, "Validation Failed: 1: index is missing;"},
 		{"bad index in the action", bulkJSON, `{"create":{"_index":"A"}}` + "\n{}\n", 400, "Invalid index name [A], must be lowercase"},
 		{"odd status for an item", "POST /per-item/_bulk?refresh=false HTTP/1.1\nContent-Type: application/json\n",
@@ -203,6 +208,68 @@ func TestBatchOverSeveralIndicesKeepsFaultsApart(t *testing.T) {
 	}
 	if got := len(s.Documents("any")); got != 1 {
 		t.Errorf("%d documents were written to any, want 1", got)
+	}
+}
+
+func TestAnIdIsTakenOncePerIndex(t *testing.T) {
+	t.Parallel()
+	s := Start()
+	defer s.Close()
+	to := func(index, id, document string) string {
+		return `{"index":{"_index":"` + index + `","op_type":"create","_id":"` + id + `"}}` + "\n" + document + "\n"
+	}
+	const head = "POST /_bulk?refresh=false HTTP/1.1\nContent-Type: application/json\n"
+	for _, want := range []string{`[{201 a x} {201 a y} {409 a x} {201 b x}]`, `[{409 a x} {409 a y} {409 a x} {409 b x}]`} {
+		_, body := exchange(t, s, head, to("a", "x", `{"n":1}`)+to("a", "y", `{"n":2}`)+to("a", "x", `{"n":3}`)+to("b", "x", `{"n":4}`))
+		var got bulkAnswer
+		if err := json.Unmarshal([]byte(body), &got); err != nil {
+			t.Fatal(err)
+		}
+		type fared struct {
+			status    int
+			index, id string
+		}
+		var all []fared
+		for _, i := range got.Items {
+			all = append(all, fared{i.Create.Status, i.Create.Index, i.Create.ID})
+			if conflict := i.Create.Error; (i.Create.Status == 409) != (conflict != nil && conflict.Type == "version_conflict_engine_exception") {
+				t.Errorf("item %+v", i)
+			}
+		}
+		if got := fmt.Sprint(all); got != want {
+			t.Errorf("items %s, want %s", got, want)
+		}
+	}
+	if got := fmt.Sprintf("%s %s", s.Documents("a"), s.IDs("a")); got != `[{"n":1} {"n":2}] [x y]` {
+		t.Errorf("documents %s", got)
+	}
+	// Those that the server makes are never taken.
+	for range 2 {
+		if _, body := exchange(t, s, bulkJSON, index+"{}\n"); !strings.Contains(body, `"errors":false`) {
+			t.Errorf("answer %s", body)
+		}
+	}
+}
+
+func TestFirstAnswerIsLostAndItsDocumentKept(t *testing.T) {
+	t.Parallel()
+	s := Start()
+	defer s.Close()
+	post := func() error {
+		response, err := http.Post(s.URL()+"/reset-first/_bulk?refresh=false", "application/json", strings.NewReader(index+"{}\n"))
+		if err != nil {
+			return err
+		}
+		return response.Body.Close()
+	}
+	if err := post(); err == nil {
+		t.Error("the first request was answered")
+	}
+	if err := post(); err != nil {
+		t.Errorf("the second request: %v", err)
+	}
+	if got := len(s.Documents("reset-first")); got != 2 {
+		t.Errorf("%d documents, want both", got)
 	}
 }
 

@@ -33,6 +33,7 @@ var faults = map[string]fault{
 	"wrong-count":   wrongCount,
 	"cut":           cut,
 	"reset":         reset,
+	"reset-first":   resetFirst,
 	"silent":        silent,
 	"large":         large,
 	"large-late":    largeLate,
@@ -117,6 +118,14 @@ func reset(s *Server, w http.ResponseWriter, _ *http.Request, operations []opera
 	_ = conn.Close()
 }
 
+func resetFirst(s *Server, w http.ResponseWriter, r *http.Request, operations []operation, refresh string) {
+	if s.isNew(operations[0]) {
+		reset(s, w, r, operations, refresh)
+		return
+	}
+	success(s.apply(operations, refresh)).write(w)
+}
+
 func hijack(w http.ResponseWriter) net.Conn {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -149,7 +158,7 @@ func largeLate(s *Server, w http.ResponseWriter, _ *http.Request, operations []o
 func notElastic(_ *Server, w http.ResponseWriter, _ *http.Request, operations []operation, refresh string) {
 	items := make([]item, len(operations))
 	for i, op := range operations {
-		items[i].Create = created(op.index, int64(i+1), refresh)
+		items[i].Create = created(op.index, fmt.Sprintf("not-elastic-%d", i+1), int64(i+1), refresh)
 	}
 	success(items).with("X-Elastic-Product", "").write(w)
 }

@@ -17,7 +17,10 @@ func (s *Server) apply(operations []operation, refresh string) []item {
 
 func (s *Server) applyOne(op operation, position int, refresh string) result {
 	status, by := http.StatusCreated, (*cause)(nil)
-	id := fmt.Sprintf("not-written-%08d", position)
+	id := op.id
+	if id == "" {
+		id = fmt.Sprintf("not-written-%08d", position)
+	}
 	switch op.index {
 	case "per-item":
 		status, by = s.chosen(op, id)
@@ -29,7 +32,11 @@ func (s *Server) applyOne(op operation, position int, refresh string) result {
 		status, by = http.StatusBadRequest, &cause{Type: "document_parsing_exception"}
 	}
 	if by == nil {
-		return created(op.index, s.write(op), refresh)
+		written, n, ok := s.write(op)
+		if ok {
+			return created(op.index, written, n, refresh)
+		}
+		status, by = http.StatusConflict, conflict(op.index, id)
 	}
 	return result{Index: op.index, ID: id, Status: status, Error: by}
 }
@@ -44,11 +51,7 @@ func (s *Server) chosen(op operation, id string) (int, *cause) {
 	case nil, 201.0:
 		return http.StatusCreated, nil
 	case 409.0:
-		return http.StatusConflict, &cause{
-			Type:   "version_conflict_engine_exception",
-			Reason: "[" + id + "]: version conflict, document already exists (current version [1])",
-			UUID:   "c3RhbmQtaW4gaW5kZXggMQ", Shard: "0", Index: op.index,
-		}
+		return http.StatusConflict, conflict(op.index, id)
 	case 429.0:
 		return http.StatusTooManyRequests, new(rejection())
 	case 503.0:
@@ -67,6 +70,14 @@ func (s *Server) chosen(op operation, id string) (int, *cause) {
 				"'. Preview of field's value: 'abc'",
 			CausedBy: &cause{Type: "illegal_argument_exception", Reason: `For input string: "abc"`},
 		}
+	}
+}
+
+func conflict(index, id string) *cause {
+	return &cause{
+		Type:   "version_conflict_engine_exception",
+		Reason: "[" + id + "]: version conflict, document already exists (current version [1])",
+		UUID:   "c3RhbmQtaW4gaW5kZXggMQ", Shard: "0", Index: index,
 	}
 }
 

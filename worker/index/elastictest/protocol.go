@@ -26,6 +26,7 @@ func illegal(reason string) *breach {
 // operation is one action with its document.
 type operation struct {
 	index    string
+	id       string // "" for one that the server makes
 	document []byte
 }
 
@@ -109,7 +110,7 @@ func (s *Server) parse(index string, body []byte) ([]operation, *breach) {
 		if len(bytes.TrimSpace(lines[i])) == 0 {
 			return nil, illegal(fmt.Sprintf("line %d is blank", i+1))
 		}
-		target, b := parseAction(lines[i], i+1)
+		target, id, b := parseAction(lines[i], i+1)
 		if b != nil {
 			return nil, b
 		}
@@ -125,49 +126,71 @@ func (s *Server) parse(index string, body []byte) ([]operation, *breach) {
 		if b := checkDocument(lines[i+1], i+2); b != nil {
 			return nil, b
 		}
-		operations = append(operations, operation{target, lines[i+1]})
+		operations = append(operations, operation{target, id, lines[i+1]})
 	}
 	return operations, nil
 }
 
-// parseAction returns the index that an action line names, "" for none.
-func parseAction(line []byte, n int) (string, *breach) {
+// parseAction returns the index and the id that an action line names, "" for none.
+func parseAction(line []byte, n int) (index, id string, b *breach) {
 	malformed := func(what string) *breach {
 		return illegal(fmt.Sprintf("Malformed action/metadata line [%d], %s", n, what))
 	}
 	var actions map[string]map[string]json.RawMessage
 	if err := json.Unmarshal(line, &actions); err != nil {
-		return "", malformed("expected an object: " + err.Error())
+		return "", "", malformed("expected an object: " + err.Error())
 	}
 	if len(actions) != 1 {
-		return "", malformed(fmt.Sprintf("expected one action but found %d", len(actions)))
+		return "", "", malformed(fmt.Sprintf("expected one action but found %d", len(actions)))
 	}
 	for name, metadata := range actions {
 		if name != "index" && name != "create" {
-			return "", malformed("expected one of [create, index] but found [" + name + "]")
+			return "", "", malformed("expected one of [create, index] but found [" + name + "]")
 		}
 		if opType := string(metadata["op_type"]); opType != `"create"` && (name == "index" || opType != "") {
-			return "", malformed("expected op_type create but found [" + opType + "]")
+			return "", "", malformed("expected op_type create but found [" + opType + "]")
 		}
 		for key := range metadata {
-			if key != "op_type" && key != "_index" {
-				return "", illegal(fmt.Sprintf("Action/metadata line [%d] contains an unknown parameter [%s]", n, key))
+			if key != "op_type" && key != "_index" && key != "_id" {
+				return "", "", illegal(fmt.Sprintf("Action/metadata line [%d] contains an unknown parameter [%s]", n, key))
+			}
+		}
+		if raw, ok := metadata["_id"]; ok {
+			if err := json.Unmarshal(raw, &id); err != nil {
+				return "", "", malformed("_id: " + err.Error())
+			}
+			if b := checkID(id); b != nil {
+				return "", "", b
 			}
 		}
 		raw, ok := metadata["_index"]
 		if !ok {
-			return "", nil
+			return "", id, nil
 		}
-		var index string
 		if err := json.Unmarshal(raw, &index); err != nil {
-			return "", malformed("_index: " + err.Error())
+			return "", "", malformed("_index: " + err.Error())
 		}
 		if rule := brokenRule(index); rule != "" {
-			return "", &breach{http.StatusBadRequest, "invalid_index_name_exception", "Invalid index name [" + index + "], " + rule}
+			return "", "", &breach{http.StatusBadRequest, "invalid_index_name_exception", "Invalid index name [" + index + "], " + rule}
 		}
-		return index, nil
+		return index, id, nil
 	}
-	return "", nil // not reached: there is one action
+	return "", "", nil // not reached: there is one action
+}
+
+// checkID refuses the ids that Elasticsearch refuses.
+func checkID(id string) *breach {
+	invalid := func(why string) *breach {
+		return &breach{http.StatusBadRequest, "action_request_validation_exception", "Validation Failed: 1: " + why + ";"}
+	}
+	switch {
+	case id == "":
+		return invalid("if _id is specified it must not be empty")
+	case len(id) > 512:
+		return invalid(fmt.Sprintf("id [%s] is too long, must be no longer than 512 bytes but was: %d", id, len(id)))
+	default:
+		return nil
+	}
 }
 
 func checkDocument(line []byte, n int) *breach {

@@ -1,0 +1,21 @@
+package connector
+
+// Policy says how often an execution may be run before it went well. The zero
+// value is for what nobody has thought about: the default number of attempts, and
+// none after one that may have been carried out.
+type Policy struct {
+	Attempts int // at most; 0 for the default of the setting
+	// Safe says that a run does no harm after one of which nobody knows whether it
+	// was carried out: the destination has the effect once all the same, or twice is
+	// as good.
+	Safe bool
+}
+
+// Policy implements [Definition].
+func (t Type[C, S, P]) Policy(params []byte) (Policy, error) {
+	p, err := t.Params(params)
+	if err != nil || t.Repeat == nil {
+		return Policy{}, err
+	}
+	return t.Repeat(p), nil
+}
