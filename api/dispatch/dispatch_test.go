@@ -110,6 +110,7 @@ func wantUnknown(t *testing.T, reply wire.Reply, err error, reason string) {
 func TestAskCarriesTheRequestAndTheReply(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	answered := make(chan struct{})
 	b.serve(t, func(msg *nats.Msg) {
 		var got wire.Request
 		if err := json.Unmarshal(msg.Data, &got); err != nil {
@@ -132,8 +133,10 @@ func TestAskCarriesTheRequestAndTheReply(t *testing.T) {
 		}
 		respond(t, msg, nil, `{"data":{"n":1.0}}`)
 		respond(t, msg, nil, `{"data":"a second answer"}`)
+		close(answered)
 	})
 	reply, err := b.ask(t.Context(), time.Minute)
+	<-answered
 	if err != nil {
 		t.Fatal(err)
 	}
