@@ -127,7 +127,9 @@ var jsonType = []string{"application/json; charset=utf-8"}
 
 // writeBlob answers with a body that is JSON already.
 func writeBlob(c echo.Context, status int, body []byte) error {
-	c.Response().Header()["Content-Type"] = jsonType
+	header := c.Response().Header()
+	header["Content-Type"] = jsonType
+	header["Content-Length"] = []string{strconv.Itoa(len(body))} // or a large one goes out in chunks
 	c.Response().WriteHeader(status)
 	// What was done stays done when the client does not take the answer.
 	_, _ = c.Response().Write(body)

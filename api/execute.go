@@ -56,8 +56,12 @@ func (s *server) execute(d dialect) func(echo.Context, executeBody) error {
 			c.Set(failureKey, reply.Failure.Message)
 			return writeJSON(c, http.StatusOK, d.failure(param(c, "id"), reply.Failure))
 		}
-		result := make([]byte, 0, len(reply.Data)+resultSize)
-		return writeBlob(c, http.StatusOK, d.appendOK(result, param(c, "id"), reply.Data))
+		result := s.results.Get(len(reply.Data) + resultSize)
+		if c.Request().ProtoMajor == 1 { // HTTP/2 may still look at what it was given to write
+			defer s.results.Put(result)
+		}
+		*result = d.appendOK(*result, param(c, "id"), reply.Data)
+		return writeBlob(c, http.StatusOK, *result)
 	}
 }
 

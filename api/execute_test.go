@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,22 @@ func TestExecuteCarriesAnyData(t *testing.T) {
 		got := b.sendBad("POST", "/api/actions/connector/a/_execute", `{"params":{"message":`+data+`}}`)
 		if want := `{"connector_id":"a","status":"ok","data":` + data + `}`; got.body != want {
 			t.Errorf("body %s, want %s", got.body, want)
+		}
+	}
+}
+
+func TestLargeAnswersTellTheirLength(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.create("a", serverLogBody)
+	data := `{"a":"` + strings.Repeat("a", 8<<10) + `"}`
+	b.work(".server-log", func(wire.Request, nats.Header) wire.Reply { return wire.Reply{Data: []byte(data)} })
+	for range 3 { // in memory that was used before
+		got := b.send("POST", "/api/actions/connector/a/_execute", executeLog)
+		want := `{"connector_id":"a","status":"ok","data":` + data + `}`
+		b.wantAnswer(got, http.StatusOK, want)
+		if length := got.header.Get("Content-Length"); length != strconv.Itoa(len(want)) {
+			t.Errorf("Content-Length %q, want %d", length, len(want))
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"patchbay.dev/api/dispatch"
 	"patchbay.dev/api/store"
+	"patchbay.dev/shared/wire"
 )
 
 // lastWords is the time that executions get to say that they were cut off.
@@ -37,6 +38,7 @@ type server struct {
 	audit         *auditor
 	preconfigured map[string]*preconfigured
 	rotation      rotation
+	results       wire.Buffers
 	loopback      bool        // only this machine can connect
 	tls           *tls.Config // nil for none
 	refused       atomic.Bool // the broker refuses what the api needs

@@ -65,6 +65,7 @@ type Dispatcher struct {
 	checked atomic.Bool // the broker was asked what it allows
 	waiting waiting
 	pipes   pipes
+	buffers wire.Buffers
 
 	mu    sync.Mutex
 	last  uint64           // the youngest call's number
@@ -118,9 +119,9 @@ func (d *Dispatcher) Ask(ctx context.Context, req *wire.Request, header nats.Hea
 		return wire.Reply{}, err
 	}
 	size := requestSize + len(req.Connector.Config) + len(req.Params) + (len(req.Connector.Secrets)+len(req.SealedParams))*4/3
-	msg, err := d.ask(ctx, question{subject, req.Connector.Type, header, req.Connector.ID, size, func(left time.Duration) []byte {
+	msg, err := d.ask(ctx, question{subject, req.Connector.Type, header, req.Connector.ID, size, func(b []byte, left time.Duration) []byte {
 		req.TimeLeft = wire.Millis(left)
-		return req.Append(make([]byte, 0, size))
+		return req.Append(b)
 	}}, timeout)
 	if lost, ok := errors.AsType[lostError](err); ok {
 		reply := unknown(string(lost))
@@ -150,9 +151,9 @@ type question struct {
 	subject   string
 	typeID    string // of the workers
 	header    nats.Header
-	connector string // who waits together, while workers are busy
-	size      int    // bytes
-	within    func(left time.Duration) []byte
+	connector string                                    // who waits together, while workers are busy
+	size      int                                       // bytes
+	within    func(b []byte, left time.Duration) []byte // appends it
 }
 
 // lostError says why no answer came to a question that was published.
@@ -171,6 +172,9 @@ func (d *Dispatcher) ask(ctx context.Context, q question, timeout time.Duration)
 	defer t.end()
 	for {
 		answer, err := d.try(ctx, q, deadline)
+		if err == nil {
+			d.waiting.answered(q.connector)
+		}
 		if !errors.Is(err, ErrBusy) {
 			return answer, err
 		}
@@ -195,28 +199,39 @@ func (d *Dispatcher) try(ctx context.Context, q question, deadline time.Time) (*
 		return nil, err
 	}
 	defer heard()
-	left := time.Until(deadline)
-	// The worker's time ends a little before ours, so that its word on what it
-	// was doing at the deadline still reaches the caller.
-	body := q.within(left - min(left/20, 250*time.Millisecond))
-	if limit := d.nc.MaxPayload(); int64(len(body)) > limit {
-		return nil, &TooLargeError{Size: int64(len(body)), Limit: limit}
-	}
 	c := d.open()
 	defer d.close(c)
-	msg := &nats.Msg{Subject: q.subject, Reply: d.inbox + c.token, Header: q.header, Data: body}
-	switch err := d.nc.PublishMsg(msg); {
-	case err == nil:
-	case errors.Is(err, nats.ErrMaxPayload): // headers count too
-		return nil, &TooLargeError{Size: int64(msg.Size()), Limit: d.nc.MaxPayload()}
-	default:
-		return nil, fmt.Errorf("%w: %w", ErrDisconnected, err)
+	reply := d.inbox + c.token
+	if err := d.publish(q, reply, time.Until(deadline)); err != nil {
+		return nil, err
 	}
 	answer, err := d.await(ctx, c, deadline, heard)
 	if ctx.Err() != nil {
-		d.cancel(q.typeID, msg.Reply)
+		d.cancel(q.typeID, reply)
 	}
 	return answer, err
+}
+
+// publish publishes a question that may take so much time. If it returns an error,
+// it did not.
+func (d *Dispatcher) publish(q question, reply string, left time.Duration) error {
+	b := d.buffers.Get(q.size)
+	defer d.buffers.Put(b) // the connection copies what is published
+	// The worker's time ends a little before ours, so that its word on what it
+	// was doing at the deadline still reaches the caller.
+	*b = q.within(*b, left-min(left/20, 250*time.Millisecond))
+	if limit := d.nc.MaxPayload(); int64(len(*b)) > limit {
+		return &TooLargeError{Size: int64(len(*b)), Limit: limit}
+	}
+	msg := &nats.Msg{Subject: q.subject, Reply: reply, Header: q.header, Data: *b}
+	switch err := d.nc.PublishMsg(msg); {
+	case err == nil:
+		return nil
+	case errors.Is(err, nats.ErrMaxPayload): // headers count too
+		return &TooLargeError{Size: int64(msg.Size()), Limit: d.nc.MaxPayload()}
+	default:
+		return fmt.Errorf("%w: %w", ErrDisconnected, err)
+	}
 }
 
 // await waits until the answer to c comes, or something else settles it. It calls

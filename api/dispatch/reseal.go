@@ -41,7 +41,7 @@ func (d *Dispatcher) reseal(ctx context.Context, typeID string, items []wire.Sea
 	if err != nil {
 		return reply, fmt.Errorf("encode request: %w", err)
 	}
-	msg, err := d.ask(ctx, question{subject: subject, typeID: typeID, size: len(body), within: func(time.Duration) []byte { return body }}, timeout)
+	msg, err := d.ask(ctx, question{subject: subject, typeID: typeID, size: len(body), within: func(b []byte, _ time.Duration) []byte { return append(b, body...) }}, timeout)
 	if lost, ok := errors.AsType[lostError](err); ok {
 		if cause := context.Cause(ctx); cause != nil {
 			return reply, cause

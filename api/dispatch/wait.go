@@ -14,8 +14,10 @@ const (
 	lastWait  = 250 * time.Millisecond
 	// What the waiting calls of one connector cost together: each waits longer the
 	// more of them there are, so that a connector that hangs costs a thousand questions
-	// a second, or a hundred MiB, however many wait for it.
+	// a second, or a hundred MiB, however many wait for it. If hardly any of its calls
+	// is answered, a quarter of that.
 	waitPerCall = time.Millisecond
+	mostPerCall = 4 * time.Millisecond
 	waitPerMiB  = 8 * time.Millisecond
 	// longestWait bounds that.
 	longestWait = 2 * time.Second
@@ -28,7 +30,10 @@ type waiting struct {
 }
 
 // crowd is what waits for the same.
-type crowd struct{ calls, bytes int }
+type crowd struct {
+	calls, bytes int
+	perCall      time.Duration // from waitPerCall to mostPerCall
+}
 
 // join counts a call that waits, or, with -1, no longer waits.
 func (w *waiting) join(connector string, n, size int) {
@@ -38,7 +43,7 @@ func (w *waiting) join(connector string, n, size int) {
 		w.connectors = make(map[string]crowd)
 	}
 	c := w.connectors[connector]
-	c = crowd{c.calls + n, c.bytes + n*size}
+	c = crowd{c.calls + n, c.bytes + n*size, max(c.perCall, waitPerCall)}
 	if c.calls == 0 {
 		delete(w.connectors, connector)
 		return
@@ -46,12 +51,29 @@ func (w *waiting) join(connector string, n, size int) {
 	w.connectors[connector] = c
 }
 
-// least returns how long each call for a connector should wait at the least.
+// least returns how long each call for a connector should wait at the least, now
+// that one of them found every worker busy.
 func (w *waiting) least(connector string) time.Duration {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	c := w.connectors[connector]
-	w.mu.Unlock()
-	return min(time.Duration(c.calls)*waitPerCall+time.Duration(c.bytes)*waitPerMiB>>20, longestWait)
+	least := min(time.Duration(c.calls)*c.perCall+time.Duration(c.bytes)*waitPerMiB>>20, longestWait)
+	if c.calls > 0 {
+		c.perCall = min(c.perCall+c.perCall/16, mostPerCall)
+		w.connectors[connector] = c
+	}
+	return least
+}
+
+// answered has those who wait ask more often, since a call for their connector got
+// an answer: slots become free.
+func (w *waiting) answered(connector string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c, ok := w.connectors[connector]; ok {
+		c.perCall = max(c.perCall/2, waitPerCall)
+		w.connectors[connector] = c
+	}
 }
 
 // turn is one call's way through the waits.

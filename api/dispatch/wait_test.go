@@ -48,13 +48,41 @@ func asked(t *testing.T, n, size int) (questions int) {
 func TestWaitingCallsOfOneConnectorCostTogetherLittle(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ calls, size, least, most int }{
-		{1, 100, 40, 80},          // four to eight a second
-		{400, 100, 6_000, 16_000}, // 1,333 a second for hundreds, the beginning apart
-		{20, 8 << 20, 120, 500},   // fewer of large ones
+		{1, 100, 40, 80},         // four to eight a second
+		{400, 100, 2_000, 6_000}, // 333 a second for hundreds, the beginning apart
+		{20, 8 << 20, 120, 500},  // fewer of large ones
 	} {
 		if got := asked(t, test.calls, test.size); got < test.least || got > test.most {
 			t.Errorf("%d calls of %d bytes ask %d times in ten seconds, want %d to %d", test.calls, test.size, got, test.least, test.most)
 		}
+	}
+}
+
+func TestCallsWaitAsLongAsBeforeOnceOthersAreAnswered(t *testing.T) {
+	t.Parallel()
+	var w waiting
+	w.join("c", 100, 0)
+	wait := func(times int) (least time.Duration) {
+		for range times {
+			least = w.least("c")
+		}
+		return least
+	}
+	if got, want := wait(1), 100*waitPerCall; got != want {
+		t.Errorf("the first waits %s, want %s", got, want)
+	}
+	if got, want := wait(100), 100*mostPerCall; got != want {
+		t.Errorf("with no answer they wait %s, want %s", got, want)
+	}
+	for range 2 {
+		w.answered("c")
+		w.answered("another")
+	}
+	if got, want := wait(1), 100*waitPerCall; got != want {
+		t.Errorf("after answers they wait %s, want %s", got, want)
+	}
+	if len(w.connectors) != 1 {
+		t.Errorf("known: %v", w.connectors)
 	}
 }
 

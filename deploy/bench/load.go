@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -139,7 +140,9 @@ func (l *load) arrive(ctx context.Context, from, until time.Time) (total record,
 	var calling sync.WaitGroup
 	began := time.Now()
 	for k := 1; ctx.Err() == nil; k++ {
-		at := began.Add(time.Duration(float64(k) / l.rate * float64(time.Second)))
+		// Somewhere in its slot: clients do not keep step, and two loads that did would
+		// each meet the other's at every request.
+		at := began.Add(time.Duration((float64(k) + rand.Float64()) / l.rate * float64(time.Second)))
 		if !at.Before(until) || !time.Now().Before(until) {
 			break
 		}

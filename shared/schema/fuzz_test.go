@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"reflect"
+	"strings"
 	"testing"
 
 	"patchbay.dev/shared/schema"
@@ -52,6 +55,38 @@ func FuzzMembersAgreesWithEncodingJSON(f *testing.F) {
 			}
 		}
 	})
+}
+
+func FuzzCheckEachIsCheckAndThenEach(f *testing.F) {
+	for _, seed := range append(seeds, manyMembers(15), manyMembers(16), manyMembers(17), `{"a":[[[[]]]]}`, `{"a":1}{`, `{"a":1,}`) {
+		f.Add([]byte(seed), 4)
+	}
+	f.Fuzz(func(t *testing.T, data []byte, maxDepth int) {
+		type member struct{ key, value string }
+		var want, got []member
+		into := func(members *[]member) func(key, value []byte) error {
+			return func(key, value []byte) error {
+				*members = append(*members, member{string(key), string(value)})
+				if len(*members) == 20 {
+					return errors.New("enough")
+				}
+				return nil
+			}
+		}
+		wantErr := schema.Check(data, maxDepth)
+		if wantErr == nil {
+			wantErr = schema.Each(data, into(&want))
+		}
+		gotErr := schema.CheckEach(data, maxDepth, into(&got))
+		if fmt.Sprint(gotErr) != fmt.Sprint(wantErr) || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %v, %v, want %v, %v", data, got, gotErr, want, wantErr)
+		}
+	})
+}
+
+// manyMembers is an object of n members.
+func manyMembers(n int) string {
+	return "{" + strings.TrimSuffix(strings.Repeat(`"a": [1] ,`, n), ",") + "}"
 }
 
 func FuzzDecodeRefusesOrYieldsJSON(f *testing.F) {

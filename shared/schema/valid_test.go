@@ -35,6 +35,21 @@ func TestWellFormedCountsLevels(t *testing.T) {
 	}
 }
 
+// Eight bytes are looked at at once: what stops a string may stand at any of them.
+func TestWellFormedSeesEveryByteOfAString(t *testing.T) {
+	t.Parallel()
+	for length := range 20 {
+		for at := range length {
+			for _, sign := range []string{"\n", "\x00", "\x1f", " ", "!", "\"", "#", "[", "\\", "\\\\", "\\n", "]", "\x7f", "\x80", "\xdc", "\xff"} {
+				text := `"` + strings.Repeat("a", at) + sign + strings.Repeat("a", length-at) + `"`
+				if got, want := wellFormed([]byte(text), 1), json.Valid([]byte(text)); got != want {
+					t.Errorf("%q: %t, want %t", text, got, want)
+				}
+			}
+		}
+	}
+}
+
 func FuzzWellFormed(f *testing.F) {
 	for _, text := range texts {
 		f.Add([]byte(text))

@@ -126,14 +126,17 @@ func decodeArray(raw []byte, v reflect.Value, noBlank bool) *Error {
 	if typeOf(raw) != "Array" {
 		return wrongType("array", raw)
 	}
-	list := reflect.MakeSlice(v.Type(), 0, 1)
-	item := reflect.New(v.Type().Elem()).Elem()
+	list := reflect.New(v.Type()).Elem() // can be set, so that to grow takes memory for its items alone
+	list.Set(reflect.MakeSlice(v.Type(), 0, 1))
 	for each := range elements(raw) {
+		n := list.Len()
+		list.Grow(1)
+		list.SetLen(n + 1)
+		item := list.Index(n)
 		item.SetZero()
 		if err := decode(each, item, noBlank); err != nil {
-			return err.under(strconv.Itoa(list.Len()))
+			return err.under(strconv.Itoa(n))
 		}
-		list = reflect.Append(list, item)
 	}
 	v.Set(list)
 	return nil

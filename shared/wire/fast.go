@@ -83,10 +83,7 @@ func AppendString(b []byte, s string) []byte {
 // DecodeRequest reads a request. Raw parts alias data.
 func DecodeRequest(data []byte) (Request, error) {
 	var r Request
-	if err := schema.Check(data, schema.MaxDepth+envelope); err != nil {
-		return Request{}, err
-	}
-	err := object(data, func(key, raw []byte) error {
+	err := checkedObject(data, schema.MaxDepth+envelope, func(key, raw []byte) error {
 		switch string(key) {
 		case "execution_id":
 			return readString(raw, &r.ExecutionID)
@@ -140,10 +137,7 @@ func (c *Connector) decode(data []byte) error {
 // DecodeReply reads a reply. Its data alias data.
 func DecodeReply(data []byte) (Reply, error) {
 	var r Reply
-	if err := schema.Check(data, maxReplyDepth); err != nil {
-		return Reply{}, err
-	}
-	err := object(data, func(key, raw []byte) error {
+	err := checkedObject(data, maxReplyDepth, func(key, raw []byte) error {
 		switch string(key) {
 		case "data":
 			r.Data = raw
@@ -190,12 +184,29 @@ func (r *Reply) Append(b []byte) ([]byte, error) {
 // it likes.
 const maxReplyDepth = 10_000
 
-// object calls read with every member of an object.
+var errNoObject = errors.New("an object is expected")
+
+// object calls read with every member of an object that was checked.
 func object(data []byte, read func(key, raw []byte) error) error {
-	if data[len(data)-len(bytes.TrimLeft(data, " \t\r\n"))] != '{' {
-		return errors.New("an object is expected")
+	if !opensObject(data) {
+		return errNoObject
 	}
 	return schema.Each(data, read)
+}
+
+// checkedObject is [schema.Check] and then object.
+func checkedObject(data []byte, maxDepth int, read func(key, raw []byte) error) error {
+	if opensObject(data) {
+		return schema.CheckEach(data, maxDepth, read)
+	}
+	if err := schema.Check(data, maxDepth); err != nil {
+		return err
+	}
+	return errNoObject
+}
+
+func opensObject(data []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
 }
 
 func readString(raw []byte, s *string) error {

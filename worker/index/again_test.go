@@ -213,7 +213,7 @@ func TestSecondTry(t *testing.T) {
 	of := func(flag, items string) string { return `{"errors":` + flag + `,"took":1,"items":[` + items + `]}` }
 	first := func(t *testing.T, answer string, n int) result {
 		t.Helper()
-		s, err := scan([]byte(answer))
+		s, err := scan([]byte(answer), 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -105,9 +105,11 @@ func appendString(b []byte, s string) []byte {
 }
 
 func oneLine(b []byte) {
-	for i, c := range b {
-		if c == '\n' || c == '\r' {
-			b[i] = ' '
+	for _, end := range []byte("\n\r") {
+		rest := b
+		for i := bytes.IndexByte(rest, end); i >= 0; i = bytes.IndexByte(rest, end) {
+			rest[i] = ' '
+			rest = rest[i+1:]
 		}
 	}
 }

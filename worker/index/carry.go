@@ -150,7 +150,11 @@ func (e *Executor) deal(ctx context.Context, r reply, limit int64, counts []int)
 	case int64(len(r.answer)) > limit:
 		return each(func(int) result { return e.cutShort(r) })
 	}
-	s, err := scan(r.answer)
+	documents := 0
+	for _, n := range counts {
+		documents += n
+	}
+	s, err := scan(r.answer, documents)
 	if err != nil {
 		return each(func(int) result {
 			return result{err: unknown("the cluster's answer is not that of a _bulk request: " + err.Error())}

@@ -75,7 +75,7 @@ func (e *Executor) known(x *execution, r result) result {
 	if r.whole != nil {
 		answer = r.whole
 	}
-	s, err := scan(answer)
+	s, err := scan(answer, len(x.documents))
 	if err != nil || len(s.each) != len(x.documents) {
 		return r
 	}
@@ -99,7 +99,7 @@ func (e *Executor) known(x *execution, r result) result {
 	if !known {
 		return r
 	}
-	if s, err = scan(s.with(failed, items)); err != nil {
+	if s, err = scan(s.with(failed, items), len(x.documents)); err != nil {
 		return r
 	}
 	return e.ofShare(s.whole(), len(x.documents))

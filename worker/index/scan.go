@@ -2,9 +2,10 @@ package index
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
-	"strings"
+	"unicode/utf8"
 
 	"patchbay.dev/shared/schema"
 )
@@ -32,21 +33,20 @@ var errNotBulk = errors.New("it has not the members of one")
 
 // scan reads an answer in one pass. It takes what Elasticsearch says and refuses
 // what only a reader with more patience would understand, such as equal keys.
-func scan(answer []byte) (scanned, error) {
-	s := scanned{answer: answer}
-	if err := schema.Check(answer, schema.MaxDepth); err != nil {
-		return s, err
-	}
+//
+// expected is of how many documents it should tell.
+func scan(answer []byte, expected int) (scanned, error) {
+	s := scanned{answer: answer, each: make([]itemPlace, 0, expected)}
 	start := skipSpace(answer, 0)
-	if answer[start] != '{' {
-		return s, errNotBulk
+	if start == len(answer) || answer[start] != '{' {
+		return s, cmp.Or(schema.Check(answer, schema.MaxDepth), errNotBulk)
 	}
 	errorsSeen, itemsSeen := 0, 0
-	object(answer, start, func(key []byte, at int) int {
+	end := object(answer, start, func(key []byte, at int) int {
 		switch {
 		case string(key) == `"errors"`:
 			errorsSeen++
-			s.errors = place{at, valueEnd(answer, at)}
+			s.errors = place{at, valueEnd(answer, at, 1)}
 			s.failed = answer[at] == 't'
 			if answer[at] != 't' && answer[at] != 'f' {
 				errorsSeen++
@@ -58,8 +58,11 @@ func scan(answer []byte) (scanned, error) {
 		case like(key, `"errors"`), like(key, `"items"`):
 			errorsSeen = 2
 		}
-		return valueEnd(answer, at)
+		return valueEnd(answer, at, 1)
 	})
+	if end < 0 || skipSpace(answer, end) < len(answer) || !utf8.Valid(answer) {
+		return s, cmp.Or(schema.Check(answer, schema.MaxDepth), errNotBulk)
+	}
 	if errorsSeen != 1 || itemsSeen != 1 {
 		return s, errNotBulk
 	}
@@ -72,9 +75,12 @@ func like(key []byte, name string) bool {
 }
 
 func (s *scanned) scanItems(at int) (end int) {
-	s.each = nil
+	s.each = s.each[:0]
 	end = array(s.answer, at, func(at int) int {
 		end, status := scanItem(s.answer, at)
+		if end < 0 {
+			return end
+		}
 		if status == 0 {
 			status = decodedStatus(s.answer[at:end])
 		}
@@ -105,13 +111,13 @@ func decodedStatus(raw []byte) int {
 // scanItem reads an item like {"create":{"_index":"a","status":201}}.
 func scanItem(data []byte, at int) (end, status int) {
 	if data[at] != '{' {
-		return valueEnd(data, at), 0
+		return valueEnd(data, at, 2), 0
 	}
 	operations := 0
 	end = object(data, at, func(_ []byte, at int) int {
 		operations++
 		if data[at] != '{' {
-			return valueEnd(data, at)
+			return valueEnd(data, at, 3)
 		}
 		var end int
 		end, status = scanResult(data, at)
@@ -126,8 +132,9 @@ func scanItem(data []byte, at int) (end, status int) {
 func scanResult(data []byte, at int) (end, status int) {
 	odd := false
 	end = object(data, at, func(key []byte, at int) int {
-		end := valueEnd(data, at)
+		end := valueEnd(data, at, 4)
 		switch {
+		case end < 0:
 		case string(key) == `"status"`:
 			odd = odd || status != 0
 			status = threeDigits(data[at:end])
@@ -150,33 +157,56 @@ func threeDigits(b []byte) int {
 	return int(b[0]-'0')*100 + int(b[1]-'0')*10 + int(b[2]-'0')
 }
 
-// The functions below read JSON that passed [schema.Check].
+// The functions below read JSON of which nothing is known. They return -1 where it is
+// not well formed, or too deep.
 
 // object calls visit with every member of the object that begins at data[i]: its
 // key with the quotes, and where its value begins; visit returns where that ends.
 func object(data []byte, i int, visit func(key []byte, at int) (end int)) (end int) {
-	for i = skipSpace(data, i+1); data[i] != '}'; {
-		keyEnd := stringEnd(data, i)
-		at := skipSpace(data, skipSpace(data, keyEnd)+1) // after the colon
-		i = afterComma(data, visit(data[i:keyEnd], at))
-	}
-	return i + 1
+	return list(data, i, '}', func(i int) int {
+		if data[i] != '"' {
+			return -1
+		}
+		keyEnd, ok := schema.Skip(data, i, 0)
+		colon := skipSpace(data, keyEnd)
+		if !ok || colon == len(data) || data[colon] != ':' {
+			return -1
+		}
+		at := skipSpace(data, colon+1)
+		if at == len(data) {
+			return -1
+		}
+		return visit(data[i:keyEnd], at)
+	})
 }
 
 // array is object for the values of an array.
 func array(data []byte, i int, visit func(at int) (end int)) (end int) {
-	for i = skipSpace(data, i+1); data[i] != ']'; {
-		i = afterComma(data, visit(i))
-	}
-	return i + 1
+	return list(data, i, ']', visit)
 }
 
-// afterComma returns where the next part begins, or its container ends.
-func afterComma(data []byte, i int) int {
-	if i = skipSpace(data, i); data[i] == ',' {
+// list calls visit where each part of a container begins; visit returns where it ends.
+func list(data []byte, i int, closing byte, visit func(at int) (end int)) (end int) {
+	i = skipSpace(data, i+1)
+	if i < len(data) && data[i] == closing {
+		return i + 1
+	}
+	for i < len(data) {
+		if i = visit(i); i < 0 {
+			return -1
+		}
+		i = skipSpace(data, i)
+		switch {
+		case i == len(data):
+			return -1
+		case data[i] == closing:
+			return i + 1
+		case data[i] != ',':
+			return -1
+		}
 		i = skipSpace(data, i+1)
 	}
-	return i
+	return -1
 }
 
 func skipSpace(data []byte, i int) int {
@@ -186,31 +216,11 @@ func skipSpace(data []byte, i int) int {
 	return i
 }
 
-// stringEnd returns the offset after the string that opens at data[i].
-func stringEnd(data []byte, i int) int {
-	for i++; data[i] != '"'; i++ {
-		if data[i] == '\\' {
-			i++
-		}
+// valueEnd returns the offset after the value that begins at data[i], inside of so
+// many containers.
+func valueEnd(data []byte, i, inside int) int {
+	if end, ok := schema.Skip(data, i, schema.MaxDepth-inside); ok {
+		return end
 	}
-	return i + 1
-}
-
-// valueEnd returns the offset after the value that begins at data[i].
-func valueEnd(data []byte, i int) int {
-	for depth := 0; i < len(data); {
-		switch data[i] {
-		case '"':
-			i = stringEnd(data, i) - 1
-		case '{', '[':
-			depth++
-		case '}', ']':
-			depth--
-		}
-		i++
-		if depth == 0 && (i == len(data) || strings.IndexByte(",]} \t\r\n", data[i]) >= 0) {
-			return i
-		}
-	}
-	return i
+	return -1
 }

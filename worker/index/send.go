@@ -39,11 +39,27 @@ func (e *Executor) send(ctx context.Context, index string, body []byte, refresh 
 	}
 	defer response.Body.Close()
 	e.heed(response.StatusCode, response.Header)
-	answer, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
+	answer, err := readAtMost(response.Body, limit+1, response.Header.Get("Content-Length"))
 	if err != nil && !response.IsError() { // an error status says enough without its body
 		return reply{err: err, sent: true}
 	}
 	return reply{response: response, answer: answer}
+}
+
+// firstRead is the most memory that an answer takes for being announced.
+const firstRead = 1 << 20
+
+// readAtMost is [io.ReadAll] of at most limit bytes. An answer whose announced length
+// is not above firstRead takes memory once.
+func readAtMost(body io.Reader, limit int64, announced string) ([]byte, error) {
+	size, err := strconv.ParseInt(announced, 10, 64)
+	if err != nil || size < 0 {
+		size = 0
+	}
+	var b bytes.Buffer
+	b.Grow(int(min(size, limit, firstRead)) + bytes.MinRead) // so much is free when it looks for the end
+	_, err = b.ReadFrom(io.LimitReader(body, limit))
+	return b.Bytes(), err
 }
 
 // result is what came of an execution.
@@ -109,7 +125,7 @@ func (e *Executor) read(ctx context.Context, r reply, x *execution, limit int64)
 	if r.response.IsError() || int64(len(r.answer)) > limit {
 		return e.told(r, len(x.documents))
 	}
-	s, err := scan(r.answer)
+	s, err := scan(r.answer, len(x.documents))
 	if err == nil && len(s.each) == len(x.documents) {
 		return e.ofShare(s.whole(), len(x.documents))
 	}

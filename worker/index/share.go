@@ -83,11 +83,11 @@ func (s *scanned) with(failed bool, items []byte) []byte {
 // merge returns the answer again, to the documents which of an earlier one, with
 // the items of all the others from there.
 func merge(earlier []byte, which []int, again []byte) (scanned, error) {
-	before, err := scan(earlier)
+	before, err := scan(earlier, 0)
 	if err != nil {
 		return scanned{}, err
 	}
-	after, err := scan(again)
+	after, err := scan(again, len(which))
 	if err != nil {
 		return scanned{}, err
 	}
@@ -108,5 +108,5 @@ func merge(earlier []byte, which []int, again []byte) (scanned, error) {
 		items = append(items, from[p.start:p.end]...)
 		failed = failed || p.failed()
 	}
-	return scan(after.with(failed, items))
+	return scan(after.with(failed, items), len(before.each))
 }

@@ -197,7 +197,10 @@ func FuzzShares(f *testing.F) {
 		f.Add([]byte(strings.Replace(strings.ReplaceAll(frame, "%t", "true"), "%s", strings.Join(kinds, ","), 1)), 4, len(kinds)-4)
 	}
 	f.Fuzz(func(t *testing.T, answer []byte, first, second int) {
-		s, err := scan(answer)
+		s, err := scan(answer, 0)
+		if checked := schema.Check(answer, schema.MaxDepth); err == nil && checked != nil {
+			t.Fatalf("%q is taken: %v", answer, checked)
+		}
 		if err != nil || first < 0 || second < 0 || first > 1000 || second > 1000 {
 			return
 		}

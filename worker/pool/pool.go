@@ -58,6 +58,7 @@ type Pool struct {
 	reading atomic.Int64 // requests that are being read: whose they are shows only then
 	shares  shares
 	beats   *beats
+	buffers wire.Buffers
 	jobs    sync.WaitGroup
 
 	mu      sync.Mutex
@@ -141,11 +142,24 @@ func (p *Pool) take(h Handler, msg *nats.Msg) {
 	// From here on, also while it waits to be read: a large one may wait for seconds.
 	p.beats.begin(msg)
 	p.jobs.Go(func() {
+		makeRoom()
 		var req wire.Request
 		reply, err := p.begin(h, msg, &req)
 		p.beats.end(msg)
 		p.answer(msg, &req, reply, err)
 	})
+}
+
+// makeRoom has the stack of a new goroutine grow to what an execution takes at once:
+// step by step, with ever more on it to move, costs ten times as much.
+//
+//go:noinline
+func makeRoom() (sum byte) {
+	var room [8 << 10]byte
+	for i := 0; i < len(room); i += 1 << 10 {
+		sum += room[i]
+	}
+	return sum
 }
 
 // begin reads a request and runs it if its connector and its destination may have

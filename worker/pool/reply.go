@@ -29,12 +29,12 @@ const replySize = len(`{"data":,"worker":"","run_us":86400000000}`)
 
 func (p *Pool) reply(msg *nats.Msg, reply wire.Reply) {
 	reply.Worker = p.options.Name
-	var small [256]byte // most replies cost no memory
-	body := small[:0]
-	if size := len(reply.Data) + len(reply.Worker) + replySize; size > len(small) {
-		body = make([]byte, 0, size)
+	b := p.buffers.Get(len(reply.Data) + len(reply.Worker) + replySize)
+	defer p.buffers.Put(b) // the connection copies what is published
+	body, err := reply.Append(*b)
+	if err == nil {
+		*b = body // it may have grown
 	}
-	body, err := reply.Append(body)
 	if limit := p.nc.MaxPayload(); err != nil || int64(len(body)) > limit {
 		if err == nil {
 			err = fmt.Errorf("the answer of %d bytes is larger than the broker's max_payload of %d bytes", len(body), limit)
