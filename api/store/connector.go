@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"patchbay.dev/api/sqlite"
 )
 
 // Errors that callers tell apart.
@@ -64,11 +66,11 @@ func (s *Store) Create(ctx context.Context, c Connector) (*Connector, error) {
 	c.Version = 1
 	changed, err := s.change(ctx, c.ID, &c, insertConnector, c.ID, c.Space, c.Type, c.Name, string(c.Config), c.Secrets,
 		now, now, c.Space, s.options.MaxConnectors)
-	if isConflict(err) {
+	if sqlite.IsConflict(err) {
 		return nil, ErrConflict
 	}
 	if err != nil {
-		return nil, fmt.Errorf("insert connector %s: %w", c.ID, explain(err))
+		return nil, fmt.Errorf("insert connector %s: %w", c.ID, sqlite.Explain(err))
 	}
 	if !changed {
 		return nil, ErrFull
@@ -89,7 +91,7 @@ func (s *Store) Update(ctx context.Context, c Connector) (*Connector, error) {
 	changed, err := s.change(ctx, c.ID, &c, updateConnector, c.Name, string(c.Config), c.Secrets, time.Now().UnixMilli(),
 		c.ID, c.Space, c.Type, before)
 	if err != nil {
-		return nil, fmt.Errorf("update connector %s: %w", c.ID, explain(err))
+		return nil, fmt.Errorf("update connector %s: %w", c.ID, sqlite.Explain(err))
 	}
 	if !changed {
 		return nil, ErrConflict
@@ -103,7 +105,7 @@ const deleteConnector = `DELETE FROM connector WHERE id = ? AND space = ?`
 func (s *Store) Delete(ctx context.Context, space, id string) error {
 	changed, err := s.change(ctx, id, nil, deleteConnector, id, space)
 	if err != nil {
-		return fmt.Errorf("delete connector %s: %w", id, explain(err))
+		return fmt.Errorf("delete connector %s: %w", id, sqlite.Explain(err))
 	}
 	if !changed {
 		return ErrNotFound
@@ -148,7 +150,7 @@ func (s *Store) Get(ctx context.Context, space, id string) (*Connector, error) {
 			return nil, ErrNotFound
 		}
 		if err != nil {
-			return nil, fmt.Errorf("select connector %s: %w", id, explain(err))
+			return nil, fmt.Errorf("select connector %s: %w", id, sqlite.Explain(err))
 		}
 		c = r.connector()
 		s.cache.fill(c, generation)
@@ -165,7 +167,7 @@ const selectConnectors = `SELECT ` + columns + ` FROM connector WHERE space = ? 
 func (s *Store) List(ctx context.Context, space string) ([]*Connector, error) {
 	var rows []row
 	if err := s.read.SelectContext(ctx, &rows, selectConnectors, space); err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return nil, fmt.Errorf("select connectors of space %s: %w", space, explain(err))
+		return nil, fmt.Errorf("select connectors of space %s: %w", space, sqlite.Explain(err))
 	}
 	connectors := make([]*Connector, len(rows))
 	for i := range rows {

@@ -10,6 +10,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"patchbay.dev/api/access"
+	"patchbay.dev/api/sqlite"
 )
 
 // Errors about keys that callers tell apart.
@@ -69,7 +70,7 @@ func (s *Store) CreateKey(ctx context.Context, key access.Key) error {
 	result, err := s.write.ExecContext(ctx, insertKey, key.ID, key.Name, key.Hash[:], string(privileges),
 		key.Created.UnixMilli(), millisOf(key.Expires), s.options.MaxKeys)
 	if err != nil {
-		return fmt.Errorf("insert API key: %w", explain(err))
+		return fmt.Errorf("insert API key: %w", sqlite.Explain(err))
 	}
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
 		return errors.Join(err, ErrKeysFull)
@@ -87,7 +88,7 @@ func (s *Store) Key(ctx context.Context, id string) (access.Key, error) {
 		return access.Key{}, ErrNoKey
 	}
 	if err != nil {
-		return access.Key{}, fmt.Errorf("select API key: %w", explain(err))
+		return access.Key{}, fmt.Errorf("select API key: %w", sqlite.Explain(err))
 	}
 	return r.key()
 }
@@ -96,7 +97,7 @@ func (s *Store) Key(ctx context.Context, id string) (access.Key, error) {
 func (s *Store) Keys(ctx context.Context) ([]access.Key, error) {
 	var rows []keyRow
 	if err := s.read.SelectContext(ctx, &rows, selectKeys+` ORDER BY created_at, name, id`); err != nil {
-		return nil, fmt.Errorf("select API keys: %w", explain(err))
+		return nil, fmt.Errorf("select API keys: %w", sqlite.Explain(err))
 	}
 	keys := make([]access.Key, len(rows))
 	for i := range rows {
@@ -112,7 +113,7 @@ func (s *Store) Keys(ctx context.Context) ([]access.Key, error) {
 func (s *Store) HasKeys(ctx context.Context) (bool, error) {
 	var some bool
 	if err := s.read.GetContext(context.WithoutCancel(ctx), &some, `SELECT EXISTS (SELECT 1 FROM api_key)`); err != nil {
-		return false, fmt.Errorf("look for API keys: %w", explain(err))
+		return false, fmt.Errorf("look for API keys: %w", sqlite.Explain(err))
 	}
 	return some, nil
 }
@@ -130,7 +131,7 @@ func (s *Store) DeleteKeys(ctx context.Context, ids []string) ([]string, error) 
 		return nil, fmt.Errorf("delete API keys: %w", err)
 	}
 	if err := s.write.SelectContext(context.WithoutCancel(ctx), &deleted, statement, args...); err != nil {
-		return nil, fmt.Errorf("delete API keys: %w", explain(err))
+		return nil, fmt.Errorf("delete API keys: %w", sqlite.Explain(err))
 	}
 	return deleted, nil
 }
@@ -144,12 +145,12 @@ func (s *Store) MarkKeysUsed(ctx context.Context, used map[string]time.Time) err
 	}
 	tx, err := s.write.BeginTxx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("mark API keys as used: %w", explain(err))
+		return fmt.Errorf("mark API keys as used: %w", sqlite.Explain(err))
 	}
 	defer func() { _ = tx.Rollback() }() // without effect after the commit
 	for id, when := range used {
 		if _, err := tx.ExecContext(ctx, markKeyUsed, when.UnixMilli(), id); err != nil {
-			return fmt.Errorf("mark API keys as used: %w", explain(err))
+			return fmt.Errorf("mark API keys as used: %w", sqlite.Explain(err))
 		}
 	}
 	return tx.Commit()

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"patchbay.dev/api/access"
+	"patchbay.dev/api/sqlite"
 )
 
 func newKey(name string) access.Key {
@@ -138,7 +139,7 @@ func TestBesideDoesNotMigrateWhatAnotherUses(t *testing.T) {
 	if _, err := db.Exec(`DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(t.Context(), dir, Options{Beside: true}); !errors.Is(err, errOlder) {
+	if _, err := Open(t.Context(), dir, Options{Beside: true}); !errors.Is(err, sqlite.ErrOlder) {
 		t.Errorf("error %v", err)
 	}
 }

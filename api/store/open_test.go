@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jmoiron/sqlx"
+
+	"patchbay.dev/api/sqlite"
 )
 
 // wantRefusal sees that a directory is refused with a sentence, and that its
@@ -47,7 +49,7 @@ func TestFileThatIsNoDatabaseIsRefused(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			write(t, filepath.Join(dir, FileName), []byte(content))
-			wantRefusal(t, dir, errDamaged)
+			wantRefusal(t, dir, sqlite.ErrDamaged)
 		})
 	}
 }
@@ -59,7 +61,7 @@ func TestTruncatedFileIsRefused(t *testing.T) {
 	for _, length := range []int{len(whole) - 1, len(whole) - 512, len(whole) - 4096, len(whole) / 2, 8192, 4096, 4095, 1000, 512, 100, 17, 1} {
 		t.Run(fmt.Sprint(length), func(t *testing.T) {
 			write(t, file, whole[:length])
-			wantRefusal(t, dir, errDamaged)
+			wantRefusal(t, dir, sqlite.ErrDamaged)
 		})
 	}
 	write(t, file, whole)
@@ -78,7 +80,7 @@ func TestDamagedPageIsRefused(t *testing.T) {
 		damaged := bytes.Clone(whole)
 		copy(damaged[page*pageSize:(page+1)*pageSize], bytes.Repeat([]byte{0xa5}, pageSize))
 		write(t, file, damaged)
-		t.Run(fmt.Sprint("page ", page+1), func(t *testing.T) { wantRefusal(t, dir, errDamaged) })
+		t.Run(fmt.Sprint("page ", page+1), func(t *testing.T) { wantRefusal(t, dir, sqlite.ErrDamaged) })
 	}
 }
 
@@ -92,7 +94,7 @@ func TestDatabaseOfANewerVersionIsRefused(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	wantRefusal(t, dir, errNewer)
+	wantRefusal(t, dir, sqlite.ErrNewer)
 }
 
 func TestLockedDatabaseIsRefused(t *testing.T) {
@@ -103,7 +105,7 @@ func TestLockedDatabaseIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := time.Now()
-	wantRefusal(t, dir, errLocked)
+	wantRefusal(t, dir, sqlite.ErrLocked)
 	if took := time.Since(start); took > 3*time.Second {
 		t.Errorf("took %s", took)
 	}
@@ -127,7 +129,7 @@ func TestWriteBehindAnothersLockSaysSo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Create(t.Context(), example("b")); !errors.Is(err, errLocked) {
+	if _, err := s.Create(t.Context(), example("b")); !errors.Is(err, sqlite.ErrLocked) {
 		t.Errorf("create: %v", err)
 	}
 	wantConnector(t, s, want) // reads go on

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"patchbay.dev/api/sqlite"
 )
 
 // Errors that callers tell apart.
@@ -66,11 +68,11 @@ func (s *Store) CreateSpace(ctx context.Context, space Space) error {
 	now := time.Now().UnixMilli()
 	result, err := s.write.ExecContext(context.WithoutCancel(ctx), insertSpace, space.ID, space.Name, space.Description,
 		space.Color, space.Initials, space.ImageURL, space.Solution, features, now, now, s.options.MaxSpaces)
-	if isConflict(err) {
+	if sqlite.IsConflict(err) {
 		return ErrSpaceExists
 	}
 	if err != nil {
-		return fmt.Errorf("insert space %s: %w", space.ID, explain(err))
+		return fmt.Errorf("insert space %s: %w", space.ID, sqlite.Explain(err))
 	}
 	if n, err := result.RowsAffected(); err != nil || n == 0 {
 		return cmp.Or(err, ErrManySpaces)
@@ -102,7 +104,7 @@ func (s *Store) UpdateSpace(ctx context.Context, space Space) (*Space, error) {
 		return nil, ErrNoSpace
 	}
 	if err != nil {
-		return nil, fmt.Errorf("update space %s: %w", space.ID, explain(err))
+		return nil, fmt.Errorf("update space %s: %w", space.ID, sqlite.Explain(err))
 	}
 	return r.space()
 }
@@ -117,7 +119,7 @@ func (s *Store) Space(ctx context.Context, id string) (*Space, error) {
 		return nil, ErrNoSpace
 	}
 	if err != nil {
-		return nil, fmt.Errorf("select space %s: %w", id, explain(err))
+		return nil, fmt.Errorf("select space %s: %w", id, sqlite.Explain(err))
 	}
 	return r.space()
 }
@@ -128,7 +130,7 @@ const selectSpaces = `SELECT ` + spaceColumns + ` FROM space ORDER BY name, id`
 func (s *Store) Spaces(ctx context.Context) ([]*Space, error) {
 	var rows []spaceRow
 	if err := s.read.SelectContext(ctx, &rows, selectSpaces); err != nil {
-		return nil, fmt.Errorf("select spaces: %w", explain(err))
+		return nil, fmt.Errorf("select spaces: %w", sqlite.Explain(err))
 	}
 	spaces := make([]*Space, len(rows))
 	for i := range rows {
@@ -152,7 +154,7 @@ func (s *Store) DeleteSpace(ctx context.Context, id string) ([]string, error) {
 	}
 	s.cache.forget(id) // also after an error: what is left will be read again
 	if err != nil {
-		return nil, fmt.Errorf("delete space %s: %w", id, explain(err))
+		return nil, fmt.Errorf("delete space %s: %w", id, sqlite.Explain(err))
 	}
 	return connectors, nil
 }

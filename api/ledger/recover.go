@@ -1,0 +1,67 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// interrupted is the failure of an attempt that ran when the process before ended.
+const interrupted = "the execution was running when Patchbay stopped; whether it was carried out is not known"
+
+const (
+	requeueRunning = `UPDATE execution SET state = 'queued', due_at = ?1, ended_at = ?1, outcome = 'unknown', message = ?2,
+		source = 'framework' WHERE state = 'running' AND durable = 1 AND safe = 1`
+	buryRunning = `UPDATE execution SET state = 'dead', class = 'unknown', ended_at = ?1, outcome = 'unknown', message = ?2,
+		retry = 'false', source = 'framework', replayable = ?3 WHERE state = 'running' AND durable = 1`
+	endRunning = `UPDATE execution SET state = 'done', class = 'unknown', ended_at = ?1, outcome = 'unknown', message = ?2,
+		retry = 'false', source = 'framework' WHERE state = 'running'`
+)
+
+// recover puts back what was running when the process before ended.
+func (l *Ledger) recover(ctx context.Context) error {
+	now := micros(l.options.now())
+	tx, err := l.writer.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, requeueRunning, now, interrupted)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, buryRunning, now, interrupted, l.options.SealParams != nil)
+	}
+	if err == nil {
+		_, err = tx.ExecContext(ctx, endRunning, now, interrupted)
+	}
+	if err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
+}
+
+const (
+	selectQueue = `SELECT space, connector_id, type, count(*) FROM execution WHERE state = 'queued'
+		GROUP BY space, connector_id, type`
+	selectLast = `SELECT ifnull(max(seq), 0) FROM execution`
+)
+
+// load counts what is queued.
+func (l *Ledger) load(ctx context.Context) error {
+	if err := l.read.GetContext(ctx, &l.seq, selectLast); err != nil {
+		return fmt.Errorf("select the last execution: %w", err)
+	}
+	rows, err := l.read.QueryContext(ctx, selectQueue)
+	if err != nil {
+		return fmt.Errorf("count what is queued: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var p place
+		var n int
+		if err := rows.Scan(&p.space, &p.connector, &p.typeID, &n); err != nil {
+			return fmt.Errorf("count what is queued: %w", err)
+		}
+		l.queue.places[p] = count{n, n}
+		l.queue.active += n
+	}
+	return rows.Err()
+}
