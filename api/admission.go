@@ -66,7 +66,7 @@ func (s *server) admitExecution(c echo.Context) (*ticket, error) {
 		size = min(announced, size)
 	}
 	t, err := s.admission.enter(param(c, "id"), size, time.Now())
-	if err == nil && (announced < 0 || announced > firstRead) {
+	if err == nil && (announced < 0 || announced > firstRead || param(c, "id") == "") { // many connectors: a bulk
 		c.Set(ticketKey, t)
 	}
 	return t, err
@@ -94,13 +94,35 @@ func (r *arriving) Read(p []byte) (int, error) {
 func (t *ticket) grow(size int64, now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	more, mine, free := size-t.bytes, t.connectors[t.connector], t.maxBytes-t.all.bytes
-	if free < more || mine.bytes-t.bytes > free {
+	return t.holdMore(size-t.bytes, now)
+}
+
+// hold makes the ticket one for more bytes than it is, or for less if more is below
+// zero.
+func (t *ticket) hold(more int64, now time.Time) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.holdMore(more, now)
+}
+
+func (t *ticket) holdMore(more int64, now time.Time) error {
+	mine, free := t.connectors[t.connector], t.maxBytes-t.all.bytes
+	if more > 0 && (free < more || mine.bytes-t.bytes > free) {
 		return t.full(now)
 	}
 	t.add(0, more)
-	t.bytes = size
+	t.bytes += more
 	return nil
+}
+
+// reserve makes the ticket one for what a bulk request holds of a body of the
+// announced length, below zero if it is not known.
+func (t *ticket) reserve(announced int64) error {
+	const most = 2*(chunkBytes+lineBuffer) + lineBuffer
+	if announced < 0 || announced > most {
+		announced = most
+	}
+	return t.grow(announced, time.Now())
 }
 
 func (a *admission) full(now time.Time) *problem {

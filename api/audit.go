@@ -91,7 +91,9 @@ func (a *auditor) done(c echo.Context, e event, err error) {
 		outcome = "failure"
 	case executes:
 		outcome = map[string]string{
-			string(wire.OK): "success", string(wire.Error): "failure", string(wire.Unknown): "unknown",
+			string(wire.OK): "success", string(wire.Error): "failure",
+			// So is what is yet to be run.
+			string(wire.Unknown): "unknown", "": "unknown",
 		}[c.Response().Header().Get(headerOutcome)]
 	}
 	a.write(c, e, outcome, err)
@@ -106,6 +108,7 @@ type object struct {
 const (
 	objectsKey = "objects"
 	failureKey = "failure" // what an execution that failed says
+	countsKey  = "counts"  // how many executions a request was about, and what was said to them
 )
 
 // about tells the audit log what a request turned out to be about, where the path
@@ -128,6 +131,9 @@ func (a *auditor) write(c echo.Context, e event, outcome string, err error) {
 	}
 	if message, failed := c.Get(failureKey).(string); failed {
 		attrs = append(attrs, slog.Group("error", "message", shorten(message)))
+	}
+	if counts, ok := c.Get(countsKey).(slog.Attr); ok {
+		attrs = append(attrs, counts)
 	}
 	if err != nil {
 		p := problemOf(err, c)

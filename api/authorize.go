@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -18,6 +19,7 @@ type need struct {
 	refusal  string
 	event    event
 	optional bool // credentials are looked at where there are some
+	several  bool // the body, a [scoped], says in which spaces
 }
 
 // What routes need, in Kibana 8.19's words.
@@ -32,6 +34,13 @@ var (
 	toCreate  = need{level: access.All, refusal: `Unauthorized to create a "%s" action`, event: event{"connector_create", "creation", "action"}}
 	toUpdate  = need{level: access.All, refusal: "Unauthorized to update actions", event: event{"connector_update", "change", "action"}}
 	toDelete  = need{level: access.All, refusal: "Unauthorized to delete actions", event: event{"connector_delete", "deletion", "action"}}
+
+	// Executions that are kept.
+	toGetExecution      = need{level: access.Read, refusal: "Unauthorized to get executions", event: event{"execution_get", "access", "execution"}}
+	toListExecutions    = need{level: access.Read, refusal: "Unauthorized to get executions", event: event{"execution_find", "access", "execution"}}
+	toDiscardExecution  = need{level: access.All, refusal: "Unauthorized to discard executions", event: event{"execution_discard", "deletion", "execution"}}
+	toReplayExecutions  = need{level: access.All, refusal: "Unauthorized to replay executions", event: event{"execution_replay", "change", "execution"}}
+	toReadExecutionLogs = need{level: access.Read, refusal: "Unauthorized to get executions", event: event{"execution_find", "access", "execution"}, several: true}
 
 	// The space of a route about spaces is the one that its path names last.
 	toListSpaces  = need{level: access.Authenticated, refusal: "", event: event{"space_find", "access", "space"}}
@@ -72,13 +81,33 @@ func handle[B any](s *server, n need, read func(echo.Context) (B, error), act fu
 				return err
 			}
 		}
-		if !callerOf(c).may(n.level, n.space(c)) {
+		if !allowed(c, n, body) {
 			err := n.forbidden(c, body)
 			s.audit.refused(c, n.event, err)
 			return err
 		}
 		return s.audit.follow(c, n.event, func() error { return act(c, body) })
 	}
+}
+
+// scoped is a body that names the spaces that it is about, none for that of the path.
+type scoped interface{ spaces() []string }
+
+// allowed reports whether the caller has the privilege in every space that the
+// request is about.
+func allowed[B any](c echo.Context, n need, body B) bool {
+	if n.several {
+		spaces := any(body).(scoped).spaces() //nolint:forcetypeassert // the route table has it so
+		for _, each := range spaces {
+			if !callerOf(c).may(n.level, each) {
+				return false
+			}
+		}
+		if len(spaces) > 0 {
+			return true
+		}
+	}
+	return callerOf(c).may(n.level, n.space(c))
 }
 
 // nothing reads a request that has no body.
@@ -117,7 +146,23 @@ func (s *server) admit(c echo.Context, n need) (done func(), err error) {
 		ended()
 		return nil, err
 	}
-	return func() { ticket.done(time.Now()); ended() }, nil
+	done = func() { ticket.done(time.Now()); ended() }
+	if c.Request().Header[headerPrefer] != nil { // it may go on without running anything
+		done = sync.OnceFunc(done)
+		c.Set(releaseKey, done)
+	}
+	return done, nil
+}
+
+// releaseKey is where a request carries what ends its part in the limits.
+const releaseKey = "release"
+
+// release ends the part that a request has in the limits on executions: from now on
+// it only waits.
+func release(c echo.Context) {
+	if done, ok := c.Get(releaseKey).(func()); ok {
+		done()
+	}
 }
 
 // readmit looks again at who calls.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,8 +89,8 @@ func (s *server) bodyTooLarge() *problem {
 }
 
 // checkMediaType refuses a body that is not plain JSON. Kibana takes a body
-// without a content type for JSON.
-func checkMediaType(r *http.Request) error {
+// without a content type for JSON. also are other types that are taken.
+func checkMediaType(r *http.Request, also ...string) error {
 	// It may come in parts, and the last is not the only one that counts.
 	encoding := strings.Join(r.Header.Values("Content-Encoding"), ", ")
 	if encoding != "" && !strings.EqualFold(encoding, "identity") {
@@ -100,6 +101,9 @@ func checkMediaType(r *http.Request) error {
 		return nil
 	}
 	mediaType, _, err := mime.ParseMediaType(header)
+	if err == nil && slices.Contains(also, mediaType) {
+		return nil
+	}
 	if err != nil || mediaType != "application/json" && !(strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json")) {
 		return unsupported("send the header Content-Type: application/json; it is " + strconv.Quote(header))
 	}

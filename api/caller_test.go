@@ -31,12 +31,14 @@ func (b *bundle) newKey(privileges access.Privileges, expires ...time.Time) (acc
 
 func authorization(value string) func(*http.Request) { return header("Authorization", value) }
 
+const kibanaLogPath = "/internal/actions/_global_connector_execution"
+
 // guarded is what each route must ask of its caller, by method and path without
 // the prefix of a space, and what it says to who may not.
 var guarded = map[string]struct {
 	level   access.Level
 	refusal string
-	body    string
+	body    string // or, of a GET, its query
 }{
 	"GET /healthz":          {level: access.Anyone},
 	"GET /readyz":           {level: access.Anyone},
@@ -63,6 +65,17 @@ var guarded = map[string]struct {
 	"POST /api/actions/action":              {access.All, `Unauthorized to create a ".server-log" action`, `{"name":"n","actionTypeId":".server-log"}`},
 	"PUT /api/actions/action/:id":           {access.All, "Unauthorized to update actions", `{"name":"n"}`},
 	"DELETE /api/actions/action/:id":        {access.All, "Unauthorized to delete actions", ""},
+
+	"POST /api/actions/_bulk_execute":          {access.Read, "Unauthorized to execute actions", `{"id":"nope","params":{}}`},
+	"GET /api/actions/executions":              {access.Read, "Unauthorized to get executions", ""},
+	"GET /api/actions/executions/:id":          {access.Read, "Unauthorized to get executions", ""},
+	"DELETE /api/actions/executions/:id":       {access.All, "Unauthorized to discard executions", ""},
+	"POST /api/actions/executions/:id/_replay": {access.All, "Unauthorized to replay executions", ""},
+	"POST /api/actions/executions/_replay":     {access.All, "Unauthorized to replay executions", `{}`},
+	"GET " + kibanaLogPath + "_logs":           {access.Read, "Unauthorized to get executions", "?date_start=2026-01-01T00:00:00Z"},
+	"POST " + kibanaLogPath + "_logs":          {access.Read, "Unauthorized to get executions", `{"date_start":"2026-01-01T00:00:00Z"}`},
+	"GET " + kibanaLogPath + "_kpi":            {access.Read, "Unauthorized to get executions", "?date_start=2026-01-01T00:00:00Z"},
+	"POST " + kibanaLogPath + "_kpi":           {access.Read, "Unauthorized to get executions", `{"date_start":"2026-01-01T00:00:00Z"}`},
 
 	"GET /api/spaces/space":        {access.Read, "Forbidden", ""}, // in one of them, whichever
 	"GET /api/spaces/space/:id":    {access.Read, "Unauthorized to get ops space", ""},
@@ -134,7 +147,11 @@ func TestEveryRouteAsksItsCallerForTheRightPrivilege(t *testing.T) {
 				id, level = "ops", caller.ops
 			}
 			path := strings.Replace(strings.Replace(route.Path, ":space_id", "ops", 1), ":id", id, 1)
-			got := b.do(false, route.Method, path, want.body, caller.edit)
+			body := want.body
+			if route.Method == http.MethodGet {
+				path, body = path+body, ""
+			}
+			got := b.do(false, route.Method, path, body, caller.edit)
 			switch {
 			case want.level == access.Anyone && caller.refused == "":
 			case want.level == access.Anyone && (caller.refused == missing || template != "/api/status"):

@@ -37,6 +37,23 @@ type Config struct {
 	MaxHeader        int64         // bytes of a header, and a few KiB more
 	ShutdownTimeout  time.Duration // how long requests in flight may last once it stops
 
+	MaxQueued             int           // executions that wait or run in the queue; 0 for the ledger's default, as below
+	MaxQueuedPerConnector int           // of one connector
+	QueueSlots            int           // of them that run at once
+	QueueBytes            int64         // bytes of the params of those that run
+	Attempts              int           // of an execution, where its type says nothing else
+	RetryDelay            time.Duration // before a second attempt, at most
+	MaxRetryDelay         time.Duration // before a further one, at most
+	QueueMaxAge           time.Duration // how old an execution may be when an attempt begins
+	IdempotencyAge        time.Duration // how long an idempotency key is known
+	LogAge                time.Duration // how long executions that ended are kept
+	LogCount              int           // how many of them are kept
+	LogOff                bool          // executions that are answered at once are not kept
+	DeadLetterAge         time.Duration // how long dead letters are kept
+	DeadLetterParamsOff   bool          // without their params, so that they cannot be replayed
+	StreamReplicas        int           // copies of each stream that the broker keeps
+	MaxSubmitted          int64         // bytes that the stream of submissions may hold
+
 	Hosts connector.Hosts // where connectors may lead
 	// SealKey is what secrets are sealed to; nil: connectors with secrets are refused.
 	SealKey *setting.File[*seal.PublicKey]
@@ -73,6 +90,27 @@ func (c *Config) Flags(fs *flag.FlagSet) {
 	setting.Duration(fs, &c.WriteTimeout, "write-timeout", "60s", "how long a client may take to receive an answer")
 	setting.Duration(fs, &c.IdleTimeout, "idle-timeout", "2m", "how long a connection may wait for the next request")
 	setting.Bytes(fs, &c.MaxHeader, "max-header", "64KiB", "size of the header of a request")
+	c.durableFlags(fs)
+}
+
+// durableFlags declares what concerns executions that are kept.
+func (c *Config) durableFlags(fs *flag.FlagSet) {
+	setting.Count(fs, &c.MaxQueued, "max-queued", "1000000", "executions that the queue holds")
+	setting.Count(fs, &c.MaxQueuedPerConnector, "max-queued-per-connector", "200000", "executions of one connector that the queue holds")
+	setting.Count(fs, &c.QueueSlots, "queue-slots", "512", "executions of the queue that run at once")
+	setting.Bytes(fs, &c.QueueBytes, "queue-bytes", "64MiB", "size of the params of those that run")
+	setting.Count(fs, &c.Attempts, "attempts", "3", "attempts of a queued execution, unless its type says otherwise")
+	setting.Duration(fs, &c.RetryDelay, "retry-delay", "10s", "longest delay before a second attempt; twice as long before each further one")
+	setting.Duration(fs, &c.MaxRetryDelay, "max-retry-delay", "1h", "longest delay before any attempt, unless the destination asks for more")
+	setting.Duration(fs, &c.QueueMaxAge, "queue-max-age", "24h", "how old a queued execution may be when an attempt begins")
+	setting.Duration(fs, &c.IdempotencyAge, "idempotency-age", "24h", "how long an Idempotency-Key is known")
+	setting.Choice(fs, &c.LogOff, "execution-log", "on", "off to keep nothing of executions that are answered at once, on or off", map[string]bool{"on": false, "off": true})
+	setting.Duration(fs, &c.LogAge, "log-age", "720h", "how long executions that ended are kept")
+	setting.Count(fs, &c.LogCount, "log-count", "1000000", "executions that ended and are kept")
+	setting.Duration(fs, &c.DeadLetterAge, "dead-letter-age", "720h", "how long dead letters are kept")
+	setting.Choice(fs, &c.DeadLetterParamsOff, "dead-letter-params", "sealed", "off to keep dead letters without their params, sealed or off", map[string]bool{"sealed": false, "off": true})
+	setting.Count(fs, &c.StreamReplicas, "stream-replicas", "1", "copies of each stream that the broker keeps")
+	setting.Bytes(fs, &c.MaxSubmitted, "max-submitted", "256MiB", "size of what waits in the stream of submissions")
 }
 
 // scheme returns the scheme of the API's URLs.

@@ -11,6 +11,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"patchbay.dev/api/dispatch"
+	"patchbay.dev/api/ledger"
+	"patchbay.dev/api/sqlite"
 	"patchbay.dev/api/store"
 	"patchbay.dev/shared/connector"
 )
@@ -62,8 +64,10 @@ func (s *server) handleError(err error, c echo.Context) {
 	}
 }
 
-// problemOf is the table from errors to answers.
-func problemOf(err error, c echo.Context) *problem {
+func problemOf(err error, c echo.Context) *problem { return problemAbout(err, param(c, "id")) }
+
+// problemAbout is the table from errors to answers; id is that of the connector.
+func problemAbout(err error, id string) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return p
 	}
@@ -79,9 +83,9 @@ func problemOf(err error, c echo.Context) *problem {
 	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return &problem{status: http.StatusNotFound, message: "Saved object [action/" + param(c, "id") + "] not found"}
+		return &problem{status: http.StatusNotFound, message: "Saved object [action/" + id + "] not found"}
 	case errors.Is(err, store.ErrConflict):
-		return &problem{status: http.StatusConflict, message: "Saved object [action/" + param(c, "id") + "] conflict"}
+		return &problem{status: http.StatusConflict, message: "Saved object [action/" + id + "] conflict"}
 	case errors.Is(err, store.ErrNoKey):
 		return &problem{status: http.StatusNotFound, message: "There is no such API key."}
 	case errors.Is(err, store.ErrKeysFull):
@@ -107,9 +111,47 @@ func problemOf(err error, c echo.Context) *problem {
 	case errors.Is(err, dispatch.ErrDisconnected):
 		return unavailable("The broker cannot be reached. Nothing was run.")
 	default:
+		return problemOfLedger(err)
+	}
+}
+
+// problemOfLedger is the part of the table that is about executions that are kept.
+func problemOfLedger(err error) *problem {
+	switch {
+	case errors.Is(err, ledger.ErrNotFound):
+		return &problem{status: http.StatusNotFound, message: "There is no such execution in this space."}
+	case errors.Is(err, ledger.ErrExists):
+		return &problem{status: http.StatusConflict, message: "There is an execution with this id. Nothing was run."}
+	case errors.Is(err, ledger.ErrKeyReused):
+		return &problem{status: http.StatusUnprocessableEntity,
+			message: "The Idempotency-Key was used for this connector with other params. Nothing was run."}
+	case errors.Is(err, errStillRunning):
+		return &problem{status: http.StatusConflict, retryAfter: retryAfter,
+			message: "The execution with this Idempotency-Key has not ended yet. Ask again for its answer."}
+	case errors.Is(err, ledger.ErrRunning):
+		return &problem{status: http.StatusConflict, message: "The execution is running. What runs cannot be discarded.", retryAfter: retryAfter}
+	case errors.Is(err, ledger.ErrNotDead):
+		return &problem{status: http.StatusConflict, message: "The execution is no dead letter."}
+	case errors.Is(err, ledger.ErrNoParams):
+		return &problem{status: http.StatusConflict, message: "The params of the execution were not kept, so it cannot be replayed."}
+	case errors.Is(err, ledger.ErrToken):
+		return badRequest("[request query.page]: it is not the page of a list that is sorted like this one")
+	case errors.Is(err, sqlite.ErrLocked):
+		return unavailable("The database of executions is locked by another process. Nothing was run.")
+	case errors.Is(err, ledger.ErrDiskFull):
+		return &problem{status: http.StatusInsufficientStorage, message: "The disk is full: nothing can be kept. Nothing was run."}
+	default:
 		return &problem{status: http.StatusInternalServerError,
 			message: "An internal server error occurred. Check the server's log for details."}
 	}
+}
+
+// queueFull refuses what the queue has no room for.
+func queueFull(err error, wait time.Duration) *problem {
+	if errors.Is(err, ledger.ErrConnectorFull) {
+		return tooMany("There are as many executions of this connector queued as there may be. Nothing was run.", wait)
+	}
+	return tooMany("There are as many executions queued as there may be. Nothing was run.", wait)
 }
 
 func badRequest(message string) *problem {

@@ -3,13 +3,17 @@ package api
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"patchbay.dev/api/dispatch"
+	"patchbay.dev/api/ledger"
+	"patchbay.dev/api/sqlite"
 	"patchbay.dev/shared/wire"
 )
 
@@ -41,9 +45,42 @@ func TestLogTellsHowAnExecutionEnded(t *testing.T) {
 func TestNothingWasRunIs503(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{dispatch.ErrNoWorker, dispatch.ErrBusy, dispatch.ErrDisconnected, dispatch.ErrStopping} {
-		p := problemOf(fmt.Errorf("ask: %w", err), nil)
+		p := problemAbout(fmt.Errorf("ask: %w", err), "")
 		if p.status != http.StatusServiceUnavailable || p.retryAfter == 0 {
 			t.Errorf("%v: %d, retry after %s, want 503 with Retry-After", err, p.status, p.retryAfter)
+		}
+	}
+}
+
+func TestErrorsOfTheLedgerAreAnswers(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]struct {
+		status int
+		wait   time.Duration
+	}{
+		ledger.ErrNotFound:  {http.StatusNotFound, 0},
+		ledger.ErrExists:    {http.StatusConflict, 0},
+		ledger.ErrKeyReused: {http.StatusUnprocessableEntity, 0},
+		errStillRunning:     {http.StatusConflict, time.Second},
+		ledger.ErrRunning:   {http.StatusConflict, time.Second},
+		ledger.ErrNotDead:   {http.StatusConflict, 0},
+		ledger.ErrNoParams:  {http.StatusConflict, 0},
+		ledger.ErrToken:     {http.StatusBadRequest, 0},
+		ledger.ErrDiskFull:  {http.StatusInsufficientStorage, 0},
+		sqlite.ErrLocked:    {http.StatusServiceUnavailable, time.Second},
+		errors.New("other"): {http.StatusInternalServerError, 0},
+	} {
+		p := problemAbout(fmt.Errorf("accept: %w", err), "a")
+		if p.status != want.status || p.retryAfter != want.wait || p.message == "" {
+			t.Errorf("%v: %+v, want %+v", err, p, want)
+		}
+	}
+	for err, want := range map[error]string{
+		ledger.ErrFull:          "There are as many executions queued as there may be. Nothing was run.",
+		ledger.ErrConnectorFull: "There are as many executions of this connector queued as there may be. Nothing was run.",
+	} {
+		if p := queueFull(err, 1500*time.Millisecond); p.message != want || p.retryAfter != 2*time.Second || p.status != http.StatusTooManyRequests {
+			t.Errorf("%v: %+v", err, p)
 		}
 	}
 }

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/nats-io/nats.go"
 
+	"patchbay.dev/api/ledger"
 	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/schema"
 	"patchbay.dev/shared/wire"
@@ -34,52 +36,94 @@ type executeBody struct {
 	Params schema.Record `json:"params"`
 }
 
-func (s *server) readExecute(c echo.Context) (executeBody, error) {
-	var body executeBody
-	if given := c.Request().Header.Get(headerExecutionID); given != "" && !connectorID.MatchString(given) {
-		return body, badRequest("[request headers.patchbay-execution-id]: 1 to 64 letters, digits, hyphens, underscores and dots are expected")
+// execution is what a request to execute says.
+type execution struct {
+	executeBody
+	prefer preference
+	key    string // idempotency key, "" for none
+}
+
+func (s *server) readExecute(c echo.Context) (execution, error) {
+	var e execution
+	header := c.Request().Header
+	if given := header.Get(headerExecutionID); given != "" && !connectorID.MatchString(given) {
+		return e, badRequest("[request headers.patchbay-execution-id]: 1 to 64 letters, digits, hyphens, underscores and dots are expected")
 	}
-	err := s.readBody(c, &body)
-	return body, err
+	var err error
+	if e.key, err = readKeyHeader(header); err != nil {
+		return e, err
+	}
+	e.prefer = parsePrefer(header[headerPrefer])
+	err = s.readBody(c, &e.executeBody)
+	return e, err
 }
 
 // execute runs a connector and answers with what came of it. Whatever a worker
-// took in hand is a 200; other answers say that nothing was run.
-func (s *server) execute(d dialect) func(echo.Context, executeBody) error {
-	return func(c echo.Context, body executeBody) error {
-		reply, err := s.run(c, body.Params)
+// took in hand is a 200; but for the 202 of what is to be run later, other answers
+// say that nothing was run.
+func (s *server) execute(d dialect) func(echo.Context, execution) error {
+	return func(c echo.Context, e execution) error {
+		if e.prefer.async {
+			return s.executeLater(c, d, e)
+		}
+		var reply wire.Reply
+		var err error
+		if e.key != "" {
+			reply, err = s.runOnce(c, e)
+		} else {
+			reply, err = s.run(c, e.Params)
+		}
 		if err != nil {
 			return err
 		}
-		c.Response().Header()[headerOutcome] = outcomes[reply.Outcome()]
-		if reply.Failure != nil {
-			c.Set(failureKey, reply.Failure.Message)
-			return writeJSON(c, http.StatusOK, d.failure(param(c, "id"), reply.Failure))
-		}
-		result := s.results.Get(len(reply.Data) + resultSize)
-		if c.Request().ProtoMajor == 1 { // HTTP/2 may still look at what it was given to write
-			defer s.results.Put(result)
-		}
-		*result = d.appendOK(*result, param(c, "id"), reply.Data)
-		return writeBlob(c, http.StatusOK, *result)
+		return s.answer(c, d, reply)
 	}
+}
+
+// answer answers with what came of an execution.
+func (s *server) answer(c echo.Context, d dialect, reply wire.Reply) error {
+	c.Response().Header()[headerOutcome] = outcomes[reply.Outcome()]
+	if reply.Failure != nil {
+		c.Set(failureKey, reply.Failure.Message)
+		return writeJSON(c, http.StatusOK, d.failure(param(c, "id"), reply.Failure))
+	}
+	result := s.results.Get(len(reply.Data) + resultSize)
+	if c.Request().ProtoMajor == 1 { // HTTP/2 may still look at what it was given to write
+		defer s.results.Put(result)
+	}
+	*result = d.appendOK(*result, param(c, "id"), reply.Data)
+	return writeBlob(c, http.StatusOK, *result)
 }
 
 // run has the connector that the path names run and returns what came of it.
 func (s *server) run(c echo.Context, params schema.Record) (wire.Reply, error) {
 	defer s.rotation.executing.enter()()
-	request, err := s.load(c)
+	request, err := s.request(c, params)
 	if err != nil {
 		return wire.Reply{}, err
 	}
 	request.ExecutionID = c.Response().Header().Get(headerExecutionID)
 	request.Given = c.Request().Header.Get(headerExecutionID) != ""
-	request.Space = space(c)
-	request.Access = callerOf(c).access()
-	request.Params = json.RawMessage(params)
-	reply, err := s.dispatch.Ask(c.Request().Context(), &request, traceContext(c.Request().Header), s.config.ExecuteTimeout)
-	s.record(&request, reply, err)
+	reply, attempt, err := s.ask(c, &request)
+	s.logExecution(c, &request, attempt)
 	return reply, err
+}
+
+// request returns what a worker is asked to run: the connector that the path names,
+// as it is now.
+func (s *server) request(c echo.Context, params schema.Record) (wire.Request, error) {
+	connector, err := s.load(c.Request().Context(), space(c), param(c, "id"))
+	return wire.Request{
+		Space: space(c), Connector: connector, Access: callerOf(c).access(), Params: json.RawMessage(params),
+	}, err
+}
+
+// ask has a request run that somebody waits for, and tells of it as an attempt.
+func (s *server) ask(c echo.Context, request *wire.Request) (wire.Reply, ledger.Attempt, error) {
+	started := time.Now()
+	reply, err := s.dispatch.Ask(c.Request().Context(), request, traceContext(c.Request().Header), s.config.ExecuteTimeout)
+	s.record(request, reply, err)
+	return reply, attemptOf(request, started, reply, err), err
 }
 
 // record logs how an execution ended: by its id someone asks what became of it.
@@ -98,25 +142,24 @@ func (s *server) record(r *wire.Request, reply wire.Reply, err error) {
 		slog.String("connector", r.Connector.ID), slog.String("type", r.Connector.Type), slog.String("detail", detail))
 }
 
-// load returns a request for the connector that the path names.
-func (s *server) load(c echo.Context) (wire.Request, error) {
-	id := param(c, "id")
+// load returns a connector of a space as a worker gets it.
+func (s *server) load(ctx context.Context, space, id string) (wire.Connector, error) {
 	if p := s.preconfigured[id]; p != nil {
-		return wire.Request{Connector: wire.Connector{
+		return wire.Connector{
 			ID: p.ID, Type: p.Type, Name: p.Name, Version: 1, Config: p.Config, Secrets: p.Secrets(), Preconfigured: true,
-		}}, nil
+		}, nil
 	}
-	stored, err := s.store.Get(c.Request().Context(), space(c), id)
+	stored, err := s.store.Get(ctx, space, id)
 	if err != nil {
-		return wire.Request{}, err
+		return wire.Connector{}, err
 	}
 	if _, err := connector.Find(stored.Type); err != nil {
-		return wire.Request{}, unknownType(stored.Type)
+		return wire.Connector{}, unknownType(stored.Type)
 	}
-	return wire.Request{Connector: wire.Connector{
+	return wire.Connector{
 		ID: stored.ID, Type: stored.Type, Name: stored.Name, Version: stored.Version,
 		Config: stored.Config, Secrets: stored.Secrets,
-	}}, nil
+	}, nil
 }
 
 // traceContext returns the W3C trace context of a request as NATS headers, which

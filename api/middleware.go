@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
 
 	"patchbay.dev/api/access"
@@ -84,11 +83,11 @@ func markExecution(c echo.Context) error {
 		header.Set(headerExecutionID, given)
 		return nil
 	}
-	id, err := uuid.NewV7()
+	id, err := newExecutionID()
 	if err != nil {
-		return fmt.Errorf("make execution id: %w", err)
+		return err
 	}
-	header.Set(headerExecutionID, id.String())
+	header.Set(headerExecutionID, id)
 	return nil
 }
 

@@ -19,6 +19,24 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// Of NDJSON the description has the list of its lines.
+func init() { //nolint:gochecknoinits // the library knows decoders by a list of its own
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson",
+		func(body io.Reader, _ http.Header, _ *openapi3.SchemaRef, _ openapi3filter.EncodingFn) (any, error) {
+			lines := []any{}
+			for d := json.NewDecoder(body); ; {
+				var line any
+				switch err := d.Decode(&line); {
+				case errors.Is(err, io.EOF):
+					return lines, nil
+				case err != nil:
+					return nil, err
+				}
+				lines = append(lines, line)
+			}
+		})
+}
+
 func TestDescriptionIsValidOpenAPI(t *testing.T) {
 	t.Parallel()
 	loadSpecification(t)

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"patchbay.dev/api/dispatch"
+	"patchbay.dev/api/ledger"
 	"patchbay.dev/api/store"
 	"patchbay.dev/shared/wire"
 )
@@ -42,6 +43,9 @@ type server struct {
 	loopback      bool        // only this machine can connect
 	tls           *tls.Config // nil for none
 	refused       atomic.Bool // the broker refuses what the api needs
+	ledger        *ledger.Ledger
+	finisher      *finisher
+	stopping      chan struct{} // closed when it begins to stop: who only waits is told so
 }
 
 // routes is the whole route table.
@@ -78,6 +82,20 @@ func (s *server) routes() *echo.Echo {
 		a.GET("/connector_types", handle(s, toBeKnown, readFeature, s.types))
 		a.POST("/connector/:id/_execute", handle(s, toExecute, s.readExecute, s.execute(modern)))
 
+		a.POST("/_bulk_execute", handle(s, toExecute, readBulk, s.bulk)) // producers: a stream of executions for later
+		a.GET("/executions", handle(s, toListExecutions, readListQuery, s.listExecutions))
+		a.GET("/executions/:id", bare(s, toGetExecution, s.getExecution))
+		a.DELETE("/executions/:id", bare(s, toDiscardExecution, s.discardExecution))
+		a.POST("/executions/:id/_replay", bare(s, toReplayExecutions, s.replayExecution))
+		a.POST("/executions/_replay", handle(s, toReplayExecutions, s.readReplay, s.replayExecutions))
+
+		// Kibana's own pages; internal there, and the only log of executions that it has.
+		logs := g.Group("/internal/actions")
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			logs.Add(method, "/_global_connector_execution_logs", handle(s, toReadExecutionLogs, s.readLog, s.kibanaLogs))
+			logs.Add(method, "/_global_connector_execution_kpi", handle(s, toReadExecutionLogs, s.readCounts, s.kibanaKPI))
+		}
+
 		spaces := g.Group("/api/spaces/space")
 		spaces.POST("", handle(s, toCreateSpace, s.readSpace, s.createSpace))
 		spaces.GET("", handle(s, toListSpaces, readSpacesQuery, s.listSpaces))
@@ -100,7 +118,7 @@ func (s *server) routes() *echo.Echo {
 // Run serves the API until ctx ends, then lets requests in flight finish. nc is
 // the connection to the broker; see [dispatch.New] for how to make it.
 func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (err error) {
-	s := &server{config: config, log: log, nc: nc}
+	s := &server{config: config, log: log, nc: nc, stopping: make(chan struct{})}
 	if s.tls, err = readTLS(config.TLSCertFile, config.TLSKeyFile, log); err != nil {
 		return err
 	}
@@ -127,6 +145,10 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, s.dispatch.Close()) }()
+	if err := s.openLedger(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.closeLedger()) }()
 	stopWatching, err := s.watchBroker(ctx)
 	if err != nil {
 		return err
@@ -137,6 +159,8 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (e
 	if err != nil {
 		return fmt.Errorf("PATCHBAY_HTTP_ADDR: %w", err)
 	}
+	stopQueue := s.startQueue(ctx)
+	defer func() { err = errors.Join(err, stopQueue()) }()
 	return s.serve(ctx, listener)
 }
 
@@ -151,6 +175,7 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 	keepUntil, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopKeeping()
 	keeping.Go(func() { s.guard.keepUsed(keepUntil) })
+	keeping.Go(func() { s.watchLog(keepUntil) })
 	h := &http.Server{
 		Handler:           s.routes(),
 		TLSConfig:         s.tls,
@@ -180,6 +205,7 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
+	close(s.stopping)
 	s.log.Info("api is stopping; requests in flight may finish", "timeout", s.config.ShutdownTimeout.String())
 	if shutdown(h, s.config.ShutdownTimeout) == nil {
 		<-served

@@ -31,6 +31,9 @@ func run(t *testing.T, config Config, nc *nats.Conn) *running {
 	config.Addr = either(config.Addr, "127.0.0.1:0")
 	config.ExecuteTimeout = either(config.ExecuteTimeout, 10*time.Second)
 	config.ReadTimeout = either(config.ReadTimeout, 10*time.Second)
+	config.QueueSlots, config.QueueBytes, config.QueueMaxAge, config.Attempts = 64, 64<<20, time.Hour, 3
+	config.RetryDelay, config.MaxRetryDelay = time.Millisecond, time.Millisecond
+	config.StreamReplicas, config.MaxSubmitted = 1, 1<<20
 	config.Ready = func(url string) { ready <- url }
 	r := &running{stop: stop, ended: make(chan error, 1)}
 	go func() { r.ended <- Run(ctx, config, nc, slog.New(slog.NewTextHandler(t.Output(), nil))) }()

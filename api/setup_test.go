@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,6 +46,11 @@ type options struct {
 	maxInFlight   int                            // executions at once; 0 for 1000
 	inFlightBytes int64                          // bytes of them; 0 for 64 MiB
 	key           *setting.File[*seal.PublicKey] // nil for testKeeper's
+	queue         bool                           // what is queued is run
+	maxQueued     int                            // executions; 0 for the usual
+	perConnector  int                            // queued ones; 0 for the usual
+	attempts      int                            // 0 for 3
+	config        func(*Config)                  // changes more
 }
 
 // bundle is a server on a real database and a real broker, and a client whose
@@ -58,6 +64,8 @@ type bundle struct {
 	spec    *specification
 	broker  *natsserver.Server
 	workers *nats.Conn // of the stand-ins for workers
+
+	stopQueue func() // if it runs
 }
 
 // testKeeper allows every host, seals to a key of its own, and knows one variable.
@@ -80,7 +88,12 @@ func setup(t *testing.T) *bundle { return setupWith(t, options{}) }
 
 func setupWith(t *testing.T, o options) *bundle {
 	t.Helper()
-	b := &bundle{T: t, spec: loadSpecification(t), broker: startBroker(t, o.maxPayload)}
+	b := &bundle{T: t, spec: loadSpecification(t)}
+	if o.queue {
+		b.broker = startJetStream(t)
+	} else {
+		b.broker = startBroker(t, o.maxPayload)
+	}
 	if o.log == nil {
 		o.log = slog.NewTextHandler(t.Output(), nil)
 	}
@@ -93,11 +106,19 @@ func setupWith(t *testing.T, o options) *bundle {
 			ReadTimeout:    10 * time.Second,
 
 			MaxInFlight: either(o.maxInFlight, 1000), MaxInFlightBytes: either(o.inFlightBytes, 64<<20),
+
+			MaxQueued: o.maxQueued, MaxQueuedPerConnector: o.perConnector, Attempts: either(o.attempts, 3),
+			QueueSlots: 64, QueueBytes: 64 << 20, QueueMaxAge: time.Hour, RetryDelay: time.Millisecond, MaxRetryDelay: time.Millisecond,
+			StreamReplicas: 1, MaxSubmitted: 1 << 20, ShutdownTimeout: 10 * time.Second,
 		},
-		log:    slog.New(o.log),
-		nc:     connect(t, b.broker),
-		keeper: testKeeper,
-		audit:  newAuditor(o.audit),
+		stopping: make(chan struct{}),
+		log:      slog.New(o.log),
+		nc:       connect(t, b.broker),
+		keeper:   testKeeper,
+		audit:    newAuditor(o.audit),
+	}
+	if o.config != nil {
+		o.config(&b.server.config)
 	}
 	b.workers = connect(t, b.broker)
 	b.server.keeper.key, b.server.keeper.log = either(o.key, testKeeper.key), b.server.log
@@ -118,6 +139,15 @@ func setupWith(t *testing.T, o options) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.server.store.Close() })
+	b.server.config.DataDir = b.dir
+	if err := b.server.openLedger(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.server.closeLedger(); err != nil {
+			t.Error(err)
+		}
+	})
 	b.server.guard = &guard{
 		store: b.server.store, log: b.server.log, limits: keyLimits{either(o.maxRate, 1000), either(o.maxRunning, 100)},
 	}
@@ -125,6 +155,15 @@ func setupWith(t *testing.T, o options) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.server.dispatch.Close() })
+	if o.queue {
+		stop := sync.OnceValue(b.server.startQueue(context.WithoutCancel(t.Context())))
+		b.stopQueue = func() {
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+		}
+		t.Cleanup(b.stopQueue)
+	}
 	b.echo = b.server.routes()
 	if o.routes != nil {
 		o.routes(b.echo)
@@ -152,9 +191,21 @@ func either[T comparable](value, fallback T) T {
 
 func startBroker(t testing.TB, maxPayload int32) *natsserver.Server {
 	t.Helper()
-	broker, err := natsserver.NewServer(&natsserver.Options{
-		DontListen: true, NoSigs: true, NoLog: true, MaxPayload: either(maxPayload, 1<<20),
+	return startBrokerWith(t, natsserver.Options{MaxPayload: either(maxPayload, 1<<20)})
+}
+
+// startJetStream starts a broker that keeps streams.
+func startJetStream(t testing.TB) *natsserver.Server {
+	t.Helper()
+	return startBrokerWith(t, natsserver.Options{
+		MaxPayload: 1 << 20, JetStream: true, StoreDir: t.TempDir(), JetStreamMaxStore: 1 << 30,
 	})
+}
+
+func startBrokerWith(t testing.TB, o natsserver.Options) *natsserver.Server {
+	t.Helper()
+	o.DontListen, o.NoSigs, o.NoLog = true, true, true
+	broker, err := natsserver.NewServer(&o)
 	if err != nil {
 		t.Fatal(err)
 	}

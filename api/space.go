@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -88,12 +90,13 @@ func (s *server) listSpaces(c echo.Context, _ struct{}) error {
 }
 
 // readQuery decodes the query of the request into the struct that into points to,
-// as readBody does with bodies.
-func readQuery(c echo.Context, into any) error {
+// as readBody does with bodies. What may be named several times is in lists.
+func readQuery(c echo.Context, into any, lists ...string) error {
 	values := map[string]any{}
 	for key, list := range c.QueryParams() {
 		values[key] = list[0]
-		if len(list) > 1 {
+		// A text that is a list itself is read as one.
+		if len(list) > 1 || slices.Contains(lists, key) && !strings.HasPrefix(list[0], "[") {
 			values[key] = list
 		}
 	}

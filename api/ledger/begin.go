@@ -61,17 +61,24 @@ const (
 	releaseKey = `UPDATE execution SET keyed = 0 WHERE seq = ?`
 )
 
-// before returns what has the id or the key of s. If it is not settled the execution
-// may be run again or, with a Seq of 0, there is none.
+// before returns what has the key or the id of s; the key goes first, since who asks
+// again may send both again. If it is not settled the execution may be run again or,
+// with a Seq of 0, there is none.
 func (g *group) before(s *Submission) (earlier, error) {
-	var r row
-	err := g.row(selectByID, s.Space, s.ID).Scan(r.dest()...)
-	if err == nil {
-		return earlier{Acceptance{Execution: r.execution(), Err: ErrExists}, true}, nil
+	if s.Key != "" {
+		if e, err := g.beforeByKey(s); err != nil || e.Execution.Seq != 0 {
+			return e, err
+		}
 	}
-	if !noRows(err) || s.Key == "" {
+	var r row
+	if err := g.row(selectByID, s.Space, s.ID).Scan(r.dest()...); err != nil {
 		return earlier{}, ignoreNoRows(err)
 	}
+	return earlier{Acceptance{Execution: r.execution(), Err: ErrExists}, true}, nil
+}
+
+func (g *group) beforeByKey(s *Submission) (earlier, error) {
+	var r row
 	var fingerprint []byte
 	var safe bool
 	if err := g.row(selectByKey, s.Space, s.ConnectorID, s.Key).Scan(r.dest(&fingerprint, &safe)...); err != nil {

@@ -1,0 +1,55 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"patchbay.dev/api/access"
+	"patchbay.dev/api/ledger"
+	"patchbay.dev/api/queue"
+)
+
+// submitLines queues lines that came over the broker; it is the [queue.Submit]. Who may
+// publish there may do so without a limit.
+func (s *server) submitLines(ctx context.Context, space string, lines []queue.Line) []error {
+	errs, places := make([]error, len(lines)), make([]int, 0, len(lines))
+	var submissions []ledger.Submission
+	for i, l := range lines {
+		submission, err := s.brokerSubmission(ctx, space, l)
+		if err != nil {
+			errs[i] = err
+			continue
+		}
+		submissions, places = append(submissions, submission), append(places, i)
+	}
+	accepted, err := s.ledger.Accept(ctx, submissions)
+	for n, i := range places {
+		if errs[i] = err; err == nil {
+			errs[i] = accepted[n].Err
+		}
+	}
+	return errs
+}
+
+// brokerSubmission reads a line. The error is a *[queue.Refused] if the line can never
+// be accepted.
+func (s *server) brokerSubmission(ctx context.Context, space string, l queue.Line) (ledger.Submission, error) {
+	if !access.IsSpace(space) {
+		return ledger.Submission{}, &queue.Refused{Reason: access.SpaceRule}
+	}
+	submission, connector, err := s.lineSubmission(ctx, origin{space: space, parent: l.Traceparent, state: l.Tracestate}, l.Body)
+	if err != nil {
+		if p := problemAbout(err, connector); p.status < http.StatusInternalServerError {
+			return submission, &queue.Refused{Reason: p.message}
+		}
+		return submission, err
+	}
+	if submission.Key == "" && l.Key != "" {
+		if !isKey(l.Key) {
+			return submission, &queue.Refused{Reason: "[headers.nats-msg-id]: " + keyRule}
+		}
+		submission.Key = l.Key
+	}
+	submission.ID = l.ID
+	return submission, nil
+}
