@@ -28,7 +28,7 @@ var (
 // rotationBody has the keys and the meaning of Kibana 8.19's answer to
 // POST /api/encrypted_saved_objects/_rotate_key.
 type rotationBody struct {
-	Total      int `json:"total"`      // connectors with secrets, whatever key they are sealed to
+	Total      int `json:"total"`      // connectors with secrets and dead letters with params, whatever key they are sealed to
 	Successful int `json:"successful"` // now sealed to the current key, and before to another
 	Failed     int `json:"failed"`     // still sealed to another, or no worker confirms the key; the log says why
 }

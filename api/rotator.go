@@ -14,6 +14,8 @@ import (
 const (
 	rotateCount = 100
 	rotateBytes = 1 << 20
+	// Params may be large, up to PATCHBAY_MAX_BODY each.
+	deadLetterCount = 16
 )
 
 // rotator is one rotation. Its batches gather connectors by type.
@@ -24,7 +26,8 @@ type rotator struct {
 	body    rotationBody
 }
 
-// sealedConnector is a connector with secrets, stored or preconfigured.
+// sealedConnector is a connector with secrets, stored or preconfigured, or one with a
+// dead letter, whose params are sealed.
 type sealedConnector struct {
 	space, id, typeID string
 	wire.Sealed
@@ -65,12 +68,37 @@ func (r *rotator) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.addDeadLetters(ctx); err != nil {
+		return err
+	}
 	for typeID := range r.batches {
 		if err := r.send(ctx, typeID); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// addDeadLetters adds the params of executions that may be replayed.
+func (r *rotator) addDeadLetters(ctx context.Context) error {
+	r.ledger.AwaitSealed() // to the key from before
+	for last := int64(0); ; {
+		page, err := r.ledger.SealedParams(ctx, last, deadLetterCount)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, dead := range page {
+			binding := seal.ParamsBinding(dead.Space, dead.ConnectorID, dead.Type, dead.ID)
+			err := r.add(ctx, sealedConnector{dead.Space, dead.ConnectorID, dead.Type, wire.Sealed{Binding: binding.Bytes(), Secrets: dead.Params},
+				func(params []byte) (bool, error) {
+					return r.ledger.ReplaceParams(context.Background(), dead.Seq, dead.Params, params)
+				}})
+			if err != nil {
+				return err
+			}
+		}
+		last = page[len(page)-1].Seq
+	}
 }
 
 func (r *rotator) stored(c *store.Connector) sealedConnector {

@@ -37,6 +37,10 @@ const (
 // that was not run and is Done nevertheless may be asked for again: it is recorded with
 // the advice to.
 func (l *Ledger) End(ctx context.Context, e Ending) error {
+	if e.State == Dead {
+		l.sealing.RLock()
+		defer l.sealing.RUnlock()
+	}
 	sealed, err := l.sealedParams(ctx, &e)
 	if err != nil {
 		return err

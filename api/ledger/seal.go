@@ -2,7 +2,14 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"patchbay.dev/api/sqlite"
 )
 
 const selectParams = `
@@ -32,6 +39,12 @@ func (l *Ledger) sealedParams(ctx context.Context, e *Ending) ([]byte, error) {
 	return sealed, nil
 }
 
+// AwaitSealed returns when all params are on disk whose sealing has begun.
+func (l *Ledger) AwaitSealed() {
+	l.sealing.Lock()
+	l.sealing.Unlock() //nolint:staticcheck // nothing is done: it is waited for who has it
+}
+
 // Sealed are the sealed params of an execution.
 type Sealed struct {
 	Seq                          int64
@@ -46,15 +59,45 @@ WHERE p.sealed IS NOT NULL AND p.seq > ? ORDER BY p.seq LIMIT ?`
 // SealedParams returns the sealed params of executions of all spaces, in the order of
 // Seq, from the first that comes after afterSeq on. None means that there are no more.
 func (l *Ledger) SealedParams(ctx context.Context, afterSeq int64, limit int) ([]Sealed, error) {
-	page, err := l.selectParams(ctx, selectSealed, afterSeq, limit)
+	return selectSealedParams(ctx, l.read.DB, afterSeq, limit)
+}
+
+// ReadSealedParams calls use with the sealed params in the database in dir, which
+// another process may have open; without a database there are none.
+func ReadSealedParams(ctx context.Context, dir string, use func(Sealed) error) (err error) {
+	file := filepath.Join(dir, FileName)
+	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	db, err := sqlite.Readers(file, busyTimeout, nil, 1)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", file, explain(err))
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	for after := int64(0); ; {
+		page, err := selectSealedParams(ctx, db.DB, after, sealPiece)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, s := range page {
+			if err := use(s); err != nil {
+				return err
+			}
+		}
+		after = page[len(page)-1].Seq
+	}
+}
+
+func selectSealedParams(ctx context.Context, db *sql.DB, afterSeq int64, limit int) ([]Sealed, error) {
+	page, err := paramsOf(ctx, db, selectSealed, afterSeq, limit)
 	if err != nil {
 		return nil, fmt.Errorf("select sealed params: %w", explain(err))
 	}
 	return page, nil
 }
 
-func (l *Ledger) selectParams(ctx context.Context, query string, args ...any) ([]Sealed, error) {
-	rows, err := l.read.QueryContext(ctx, query, args...)
+func paramsOf(ctx context.Context, db *sql.DB, query string, args ...any) ([]Sealed, error) {
+	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +158,7 @@ func (l *Ledger) sealLeft(ctx context.Context) error {
 
 func (l *Ledger) sealAll(ctx context.Context) error {
 	for after := int64(0); ; {
-		page, err := l.selectParams(ctx, selectUnsealed, after, sealPiece)
+		page, err := paramsOf(ctx, l.read.DB, selectUnsealed, after, sealPiece)
 		if err != nil {
 			return fmt.Errorf("select params that are not sealed: %w", explain(err))
 		}
@@ -130,6 +173,8 @@ func (l *Ledger) sealAll(ctx context.Context) error {
 }
 
 func (l *Ledger) sealPage(ctx context.Context, page []Sealed) error {
+	l.sealing.RLock()
+	defer l.sealing.RUnlock()
 	for i := range page {
 		if l.options.SealParams == nil {
 			page[i].Params = nil

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"patchbay.dev/api/ledger"
 	"patchbay.dev/api/store"
 	"patchbay.dev/deploy/inprocess"
 	"patchbay.dev/shared/seal"
@@ -53,8 +54,8 @@ func changeKeys(ctx context.Context, args, environ []string, stdout io.Writer) e
 	return err
 }
 
-// checkRotated returns an error if a stored connector is sealed to a key of the
-// ring that is not the newest. The database may be in use.
+// checkRotated returns an error if a stored connector or dead letter is sealed to a key
+// of the ring that is not the newest. The databases may be in use.
 func checkRotated(ctx context.Context, dir string, ring *seal.Ring) (err error) {
 	if _, err := os.Stat(filepath.Join(dir, store.FileName)); err != nil {
 		return err // and no new one is made, in which all would be well
@@ -66,15 +67,32 @@ func checkRotated(ctx context.Context, dir string, ring *seal.Ring) (err error) 
 	defer func() { err = errors.Join(err, db.Close()) }()
 	for last := ""; ; {
 		page, err := db.Sealed(ctx, last, 100, 1<<20)
-		if err != nil || len(page) == 0 {
+		if err != nil {
 			return err
 		}
+		if len(page) == 0 {
+			break
+		}
 		for _, c := range page {
-			// What opens with no key at all is not worse off without some.
-			if id, err := seal.KeyOf(c.Secrets); err == nil && id != ring.Public().ID() && ring.Has(id) {
-				return fmt.Errorf("connector %s of the space %s is sealed to an older key: rotate first (POST /api/actions/_rotate_secrets)", c.ID, c.Space)
+			if older(ring, c.Secrets) {
+				return fmt.Errorf("connector %s of the space %s is sealed to an older key: %s", c.ID, c.Space, rotateFirst)
 			}
 		}
 		last = page[len(page)-1].ID
 	}
+	return ledger.ReadSealedParams(ctx, dir, func(dead ledger.Sealed) error {
+		if older(ring, dead.Params) {
+			return fmt.Errorf("the dead letter %s of the space %s is sealed to an older key: %s", dead.ID, dead.Space, rotateFirst)
+		}
+		return nil
+	})
+}
+
+const rotateFirst = "rotate first (POST /api/actions/_rotate_secrets)"
+
+// older reports whether what is sealed opens with a key of the ring that is not the
+// newest. What opens with no key at all is not worse off without some.
+func older(ring *seal.Ring, sealed []byte) bool {
+	id, err := seal.KeyOf(sealed)
+	return err == nil && id != ring.Public().ID() && ring.Has(id)
 }

@@ -154,3 +154,37 @@ func TestPruneLooksAtTheKeysThatItRemoves(t *testing.T) {
 		t.Errorf("prune: %s, %v", pruned, err)
 	}
 }
+
+func TestPruneIsRefusedWhileADeadLetterIsSealedToAnOlderKey(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	url := running(t, dir) + "/api/actions/"
+	post(t, url+"connector/docs", `{"name":"n","connector_type_id":".index","config":{"index":"i"}}`)
+	// There is no cluster, so that nobody can write it.
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"connector/docs/_execute", strings.NewReader(`{"params":{"documents":[{}]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Prefer", "respond-async, wait=30")
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("execute: %s, want that it ended", response.Status)
+	}
+	if _, err := sealKeys(t, dir, "add"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sealKeys(t, dir, "prune"); err == nil || !strings.Contains(err.Error(), "of the space default is sealed to an older key: rotate first") {
+		t.Errorf("prune before the rotation: %v, want a refusal", err)
+	}
+	if got := post(t, url+"_rotate_secrets", ""); got != `{"total":1,"successful":1,"failed":0}` {
+		t.Errorf("rotation: %s", got)
+	}
+	if pruned, err := sealKeys(t, dir, "prune"); err != nil || !strings.HasPrefix(pruned, "older keys removed: 1;") {
+		t.Errorf("prune: %s, %v", pruned, err)
+	}
+}

@@ -11,9 +11,10 @@ import (
 	"patchbay.dev/shared/wire"
 )
 
-// subscribeReseal takes requests to seal secrets of a type anew, if it has any.
+// subscribeReseal takes requests to seal anew what is sealed for a type: secrets, if it
+// has any, and params of dead letters.
 func (p *Pool) subscribeReseal(h Handler) error {
-	if !h.hasSecrets || p.options.Reseal == nil {
+	if p.options.Reseal == nil {
 		return nil
 	}
 	subject, err := wire.ResealSubject(h.typeID)
