@@ -25,6 +25,9 @@ var benchmarks = []benchmark{
 	{"B6", "three times the load that it can take", overload},
 	{"B7", "more workers, 50 ms stub, 16 slots each", workers},
 	{"B8", "memory", memory},
+	{"B9", "durable executions: accepting", accepting},
+	{"B10", "durable executions: draining", draining},
+	{"B11", "the execution log", logging},
 }
 
 // result is what a benchmark found.

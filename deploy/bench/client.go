@@ -57,7 +57,7 @@ func (c *client) ask(ctx context.Context) (good bool) {
 	}
 	network, _ := errors.AsType[net.Error](err)
 	switch {
-	case err == nil && status == http.StatusOK && bytes.Contains(c.answers.body, c.load.good):
+	case err == nil && status == c.load.status && bytes.Contains(c.answers.body, c.load.good):
 		if counts {
 			c.good = append(c.good, answered.Sub(sent))
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -14,6 +15,8 @@ type load struct {
 	address string
 	request []byte
 	good    []byte // what the body of a good answer has in it
+	status  int    // of a good answer
+	units   int    // executions in one request, which all count
 
 	// Callers each send their next request when they have the answer to the last.
 	callers int
@@ -32,10 +35,18 @@ type load struct {
 // to returns a load that posts body to a path of a program.
 func to(p *process, path, body, good string) load {
 	return load{
-		address: p.address, good: []byte(good), programs: []*process{p},
-		request: fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-			path, p.address, len(body), body),
+		address: p.address, good: []byte(good), status: http.StatusOK, units: 1, programs: []*process{p},
+		request: request(p, path, "application/json", body),
 	}
+}
+
+// request returns a request as it is sent; headers are further lines of it.
+func request(p *process, path, mediaType, body string, headers ...string) []byte {
+	b := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n", path, p.address, mediaType, len(body))
+	for _, each := range headers {
+		b = append(append(b, each...), "\r\n"...)
+	}
+	return append(append(b, "\r\n"...), body...)
 }
 
 // execute returns a load that executes the connector "bench" of a program.
@@ -77,6 +88,8 @@ func (l load) measure(ctx context.Context, warmup, duration time.Duration) (samp
 		return sample{}, err
 	}
 	s := total.sample(duration, after.minus(before))
+	s.rate *= float64(l.units)
+	s.server /= float64(l.units)
 	if l.rate > 0 {
 		s.offered = float64(offered) / duration.Seconds() / l.rate
 	}

@@ -82,7 +82,7 @@ func parse(args []string) (config, error) {
 		}
 	}
 	if *only != "" && len(c.only) != len(strings.Split(*only, ",")) {
-		return config{}, fmt.Errorf("-only: %q is not a list of different benchmarks from B1 to B8", *only)
+		return config{}, fmt.Errorf("-only: %q is not a list of different benchmarks from B1 to B11", *only)
 	}
 	return c, nil
 }

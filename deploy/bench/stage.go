@@ -74,6 +74,7 @@ func (s *stage) product(ctx context.Context, settings ...string) (*process, erro
 type parts struct {
 	broker, api *process
 	workers     []*process
+	data        string // directory of the api
 }
 
 func (s *stage) parts(ctx context.Context, settings ...string) (*parts, error) {
@@ -81,7 +82,7 @@ func (s *stage) parts(ctx context.Context, settings ...string) (*parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	var p parts
+	p := parts{data: data}
 	if p.broker, err = s.start(ctx, "broker"); err != nil {
 		return nil, err
 	}

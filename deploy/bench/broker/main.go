@@ -24,8 +24,14 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "patchbay-bench-broker-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
 	broker, err := server.NewServer(&server.Options{
 		Host: "127.0.0.1", Port: server.RANDOM_PORT, MaxPayload: 8 << 20, MaxPending: 1 << 30, NoSigs: true, NoLog: true,
+		JetStream: true, StoreDir: dir, SyncAlways: true, // as in nats.conf
 	})
 	if err != nil {
 		return err

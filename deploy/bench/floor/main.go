@@ -1,7 +1,8 @@
 // Command floor is the least that does the work of a synchronous execution: an
 // HTTP handler that asks a worker over NATS and a worker that writes a log line,
 // or a document to the cluster that -cluster names, with the process layout of
-// the all-in-one. Patchbay is measured beside it.
+// the all-in-one. With -accept it only keeps executions for later. Patchbay is
+// measured beside it.
 //
 // It checks nothing, stores nothing and survives nothing: that is what the
 // difference to Patchbay pays for.
@@ -56,12 +57,17 @@ func main() {
 	defer stop()
 	setting.TuneGC(os.Environ()) // as Patchbay's
 	cluster := flag.String("cluster", "", "URL of the cluster that documents go to; without one, messages go to the log")
+	file := flag.String("accept", "", "SQLite file in which executions are kept, each with a commit of its own, instead of being run")
 	flag.Parse()
 	kind, execute := job{Type: ".server-log", Config: json.RawMessage("{}")}, writeLog(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 	if *cluster != "" {
 		kind, execute = job{Type: ".index", Config: json.RawMessage(`{"index":"bench"}`)}, index(*cluster)
 	}
-	if err := run(ctx, kind, execute); err != nil {
+	start := func() error { return run(ctx, kind, execute) }
+	if *file != "" {
+		start = func() error { return keep(ctx, *file) }
+	}
+	if err := start(); err != nil {
 		fmt.Fprintln(os.Stderr, "floor:", err)
 		os.Exit(1)
 	}
@@ -91,7 +97,15 @@ func run(ctx context.Context, kind job, execute executor) error {
 	if err := work(workerConn, execute); err != nil {
 		return err
 	}
-	return serve(ctx, apiConn, kind)
+	return serve(ctx, func(c echo.Context) error { return ask(c, apiConn, kind) })
+}
+
+func keep(ctx context.Context, file string) error {
+	a, err := openAcceptor(ctx, file)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, a.accept)
 }
 
 // work answers jobs, each in a goroutine of its own.
@@ -131,9 +145,9 @@ func writeLog(log *slog.Logger) executor {
 }
 
 // serve answers HTTP until ctx ends.
-func serve(ctx context.Context, nc *nats.Conn, kind job) error {
+func serve(ctx context.Context, execute echo.HandlerFunc) error {
 	e := echo.New()
-	e.POST("/api/actions/connector/:id/_execute", func(c echo.Context) error { return ask(c, nc, kind) })
+	e.POST("/api/actions/connector/:id/_execute", execute)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
