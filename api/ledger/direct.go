@@ -15,11 +15,11 @@ type direct struct {
 }
 
 // directs are the statements of the hot path.
-type directs struct{ record, execution, payload direct }
+type directs struct{ record, records, execution, payload direct }
 
 func (l *Ledger) prepare() error {
 	for query, d := range map[string]*direct{
-		insertRecord: &l.directs.record, insertExecution: &l.directs.execution, insertPayload: &l.directs.payload,
+		insertRecord: &l.directs.record, insertRecords: &l.directs.records, insertExecution: &l.directs.execution, insertPayload: &l.directs.payload,
 	} {
 		err := l.writer.Raw(func(conn any) (err error) {
 			d.stmt, err = conn.(driver.ConnPrepareContext).PrepareContext(context.Background(), query)
@@ -39,7 +39,7 @@ func (l *Ledger) prepare() error {
 // close gives the statements back.
 func (s *directs) close() error {
 	var errs []error
-	for _, d := range []*direct{&s.record, &s.execution, &s.payload} {
+	for _, d := range []*direct{&s.record, &s.records, &s.execution, &s.payload} {
 		if d.stmt != nil {
 			errs = append(errs, d.stmt.Close())
 		}
@@ -53,6 +53,11 @@ func (d *direct) exec(values ...driver.Value) (returned bool, err error) {
 	for i, v := range values {
 		d.args[i].Value = v
 	}
+	return d.run()
+}
+
+// run is exec with the values that args have.
+func (d *direct) run() (returned bool, err error) {
 	// As a query the driver binds and steps in one call of C, and else in one for each value.
 	rows, err := d.stmt.(driver.StmtQueryContext).QueryContext(context.Background(), d.args)
 	if err != nil {

@@ -76,10 +76,8 @@ func (g *group) apply(ops []*op, records []Record) error {
 			return &statementError{explain(err)}
 		}
 	}
-	for i := range records {
-		if err := g.record(&records[i]); err != nil {
-			return &statementError{fmt.Errorf("insert a record: %w", explain(err))}
-		}
+	if err := g.records(records); err != nil {
+		return &statementError{err}
 	}
 	return nil
 }

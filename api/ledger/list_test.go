@@ -174,9 +174,8 @@ func TestListsUseTheirIndexes(t *testing.T) {
 	t.Parallel()
 	l := setup(t, Options{})
 	for name, f := range map[string]Filter{
-		"execution_created": {},
-		"execution_space":   {Spaces: []string{"default"}},
-		"execution_dead":    {Spaces: []string{"default"}, States: []State{Dead}},
+		"execution_space": {Spaces: []string{"default"}},
+		"execution_dead":  {Spaces: []string{"default"}, States: []State{Dead}},
 	} {
 		where := f.where("e")
 		var plan []struct {

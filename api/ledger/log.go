@@ -2,6 +2,9 @@ package ledger
 
 import (
 	"context"
+	"database/sql/driver"
+	"fmt"
+	"strings"
 	"sync"
 
 	"patchbay.dev/shared/wire"
@@ -119,15 +122,46 @@ func (b *buffer) lost() int {
 	return b.dropped
 }
 
-const insertRecord = `
+const (
+	intoRecord = `
 INSERT INTO execution (seq, id, space, connector_id, connector_name, type, durable, state, created_at, queued_at, bytes, trace_id,
 	attempts, max_attempts, attempt, started_at, ended_at, queue_us, dispatch_us, run_us, outcome, message, service_message,
 	retry, source, worker)
-VALUES (?, ?, ?, ?, ?, ?, 0, 'done', ?, ?, ?, ?, 1, 1, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES `
+	recordValues = `(?, ?, ?, ?, ?, ?, 0, 'done', ?, ?, ?, ?, 1, 1, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	insertRecord = intoRecord + recordValues + onConflict
+	onConflict   = `
 ON CONFLICT DO NOTHING`
+)
 
-// record inserts one that was logged. An id that exists is left as it is.
-func (g *group) record(r *Record) error {
+// recordRows is how many rows one statement inserts: half of what a row takes is
+// spent on the statement.
+const recordRows = 32
+
+var insertRecords = intoRecord + recordValues + strings.Repeat(", "+recordValues, recordRows-1) + onConflict
+
+// records inserts what was logged. An id that exists is left as it is.
+func (g *group) records(records []Record) error {
+	statements := &g.ledger.directs
+	for len(records) > 0 {
+		d, n := &statements.record, 1
+		if len(records) >= recordRows {
+			d, n = &statements.records, recordRows
+		}
+		args := d.args
+		for i := range records[:n] {
+			args = g.record(args, &records[i])
+		}
+		if _, err := d.run(); err != nil {
+			return fmt.Errorf("insert a record: %w", explain(err))
+		}
+		records = records[n:]
+	}
+	return nil
+}
+
+// record sets the first of args to what a row says of r and returns the others.
+func (g *group) record(args []driver.NamedValue, r *Record) []driver.NamedValue {
 	a := &r.Attempt
 	failure := a.Failure
 	if failure == nil {
@@ -135,9 +169,14 @@ func (g *group) record(r *Record) error {
 	}
 	created := a.StartedAt.Add(-a.Queue).UnixMicro()
 	g.ledger.seq++
-	_, err := g.ledger.directs.record.exec(g.ledger.seq, r.ID, r.Space, r.ConnectorID, text(r.ConnectorName), r.Type, created, created,
+	values := [...]driver.Value{
+		g.ledger.seq, r.ID, r.Space, r.ConnectorID, text(r.ConnectorName), r.Type, created, created,
 		int64(r.Bytes), text(r.TraceID), a.StartedAt.UnixMicro(), micros(a.EndedAt), a.Queue.Microseconds(),
 		a.Dispatch.Microseconds(), a.Run.Microseconds(), string(a.Outcome), text(failure.Message), text(failure.ServiceMessage),
-		adviceText(failure.Retry), string(failure.Source), text(a.Worker))
-	return err
+		adviceText(failure.Retry), string(failure.Source), text(a.Worker),
+	}
+	for i, v := range values {
+		args[i].Value = v
+	}
+	return args[len(values):]
 }

@@ -74,7 +74,6 @@ type walk struct {
 	options *Options
 	now     time.Time
 	excess  int // how many of those that are Done and come now are too many
-	created int64
 	seq     int64
 	old     []old
 	ended   bool
@@ -87,11 +86,10 @@ type old struct {
 }
 
 const selectOldest = `
-SELECT seq, created_at, state, ended_at, keyed, durable = 0 AND key = '' FROM execution INDEXED BY execution_created
-WHERE (created_at, seq) > (?, ?) ORDER BY created_at, seq LIMIT ?`
+SELECT seq, created_at, state, ended_at, keyed, durable = 0 AND key = '' FROM execution WHERE seq > ? ORDER BY seq LIMIT ?`
 
 func (l *Ledger) walk(ctx context.Context, w *walk) error {
-	rows, err := l.read.QueryContext(ctx, selectOldest, w.created, w.seq, sweepPage)
+	rows, err := l.read.QueryContext(ctx, selectOldest, w.seq, sweepPage)
 	if err != nil {
 		return err
 	}
@@ -99,12 +97,12 @@ func (l *Ledger) walk(ctx context.Context, w *walk) error {
 	seen := 0
 	for ; !w.ended && rows.Next(); seen++ {
 		var state State
-		var ended int64
+		var created, ended int64
 		var keyed, plain bool
-		if err := rows.Scan(&w.seq, &w.created, &state, &ended, &keyed, &plain); err != nil {
+		if err := rows.Scan(&w.seq, &created, &state, &ended, &keyed, &plain); err != nil {
 			return err
 		}
-		w.look(state, moment(w.created), moment(ended), keyed, plain)
+		w.look(state, moment(created), moment(ended), keyed, plain)
 	}
 	w.ended = w.ended || seen < sweepPage
 	return rows.Err()

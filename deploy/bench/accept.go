@@ -25,7 +25,7 @@ func bulkLines(n int, params string) string {
 // them meanwhile, so that this is all that is measured. Each round begins with an
 // empty directory.
 func accepting(ctx context.Context, s *stage) (*result, error) {
-	const callers, lines = 64, 1000
+	const many, few, lines = 64, 4, 1000
 	fresh := func(start func(data string) (*process, error), l func(p *process) load) func(context.Context) (sample, error) {
 		return func(ctx context.Context) (found sample, err error) {
 			data, err := os.MkdirTemp(s.dir, "data-")
@@ -60,27 +60,31 @@ func accepting(ctx context.Context, s *stage) (*result, error) {
 		}
 		return p, post(ctx, p, connectorPath+"bench", logConnector)
 	}
-	single := func(p *process) load {
-		l := to(p, "", "", `"status":"queued"`)
-		l.callers, l.status = callers, http.StatusAccepted
-		l.request = request(p, connectorPath+"bench/_execute", "application/json", logParams, asynchronous)
-		return l
+	single := func(callers int) func(p *process) load {
+		return func(p *process) load {
+			l := to(p, "", "", `"status":"queued"`)
+			l.callers, l.status = callers, http.StatusAccepted
+			l.request = request(p, connectorPath+"bench/_execute", "application/json", logParams, asynchronous)
+			return l
+		}
 	}
 	bulk := func(p *process) load {
 		l := to(p, "", "", `"status":"queued"`)
-		l.callers, l.units = 4, lines
+		l.callers, l.units = few, lines
 		l.request = request(p, bulkPath, "application/x-ndjson", bulkLines(lines, logParams))
 		return l
 	}
 	var r result
 	err = s.rounds(ctx, &r,
-		side{name: "a commit each, by hand", measure: fresh(byHand, single)},
-		side{name: "one by one", measure: fresh(product, single)},
-		side{name: "1000 lines a request", measure: fresh(product, bulk)})
+		side{name: "a commit each, by hand", measure: fresh(byHand, single(many))},
+		side{name: "one by one, 64", measure: fresh(product, single(many))},
+		side{name: "one by one, 4", measure: fresh(product, single(few))},
+		side{name: "1000 lines a request, 4", measure: fresh(product, bulk)})
 	if err != nil {
 		return nil, err
 	}
-	r.atLeast(3, none, "accepted executions, 64 callers, one by one: rate", "one by one", "a commit each, by hand", rate)
-	r.atLeast(8, none, "accepted executions, 4 callers, 1000 lines a request: rate", "1000 lines a request", "one by one", rate)
+	r.atLeast(3, none, "accepted executions, 64 callers: rate", "one by one, 64", "a commit each, by hand", rate)
+	r.atLeast(8, none, "accepted executions, 4 callers, 1000 lines a request: rate", "1000 lines a request, 4", "one by one, 4", rate)
+	r.atLeast(none, none, "the same: rate", "1000 lines a request, 4", "one by one, 64", rate)
 	return &r, nil
 }

@@ -47,7 +47,6 @@ CREATE UNIQUE INDEX execution_key ON execution (space, connector_id, key) WHERE 
 CREATE INDEX execution_due ON execution (space, connector_id, type, due_at) WHERE state = 'queued';
 CREATE INDEX execution_running ON execution (seq) WHERE state = 'running';
 CREATE INDEX execution_dead ON execution (space, created_at) WHERE state = 'dead';
-CREATE INDEX execution_created ON execution (created_at);
 CREATE INDEX execution_space ON execution (space, created_at);
 
 -- The next three belong to an execution and are deleted with it, without a foreign key:
