@@ -17,7 +17,7 @@ import (
 func withKey(key string) func(*http.Request) { return header("Idempotency-Key", key) }
 
 // counted answers every execution with a number of its own.
-func (b *bundle) counted(typeID string, answer func(n int, r wire.Request) wire.Reply) (count func() int) {
+func (b *bundle) counted(typeID string, answer func(n int, _ wire.Request) wire.Reply) (count func() int) {
 	b.Helper()
 	runs := make(chan int, 1)
 	runs <- 0

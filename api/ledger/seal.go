@@ -42,7 +42,7 @@ func (l *Ledger) sealedParams(ctx context.Context, e *Ending) ([]byte, error) {
 // AwaitSealed returns when all params are on disk whose sealing has begun.
 func (l *Ledger) AwaitSealed() {
 	l.sealing.Lock()
-	l.sealing.Unlock() //nolint:staticcheck // nothing is done: it is waited for who has it
+	defer l.sealing.Unlock()
 }
 
 // Sealed are the sealed params of an execution.

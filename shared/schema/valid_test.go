@@ -35,7 +35,7 @@ func TestWellFormedCountsLevels(t *testing.T) {
 	}
 }
 
-// Eight bytes are looked at at once: what stops a string may stand at any of them.
+// Eight bytes are looked at together: what stops a string may stand at any of them.
 func TestWellFormedSeesEveryByteOfAString(t *testing.T) {
 	t.Parallel()
 	for length := range 20 {

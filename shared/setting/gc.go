@@ -43,7 +43,7 @@ func TuneGC(environ []string) {
 
 // percentFor returns how much garbage may gather, in percent of the bytes in use.
 func percentFor(live uint64) int {
-	return int(min(max(garbage, leastGarbage*100/max(live, 1)), mostGarbage))
+	return int(min(max(garbage, leastGarbage*100/max(live, 1)), mostGarbage)) //nolint:gosec // G115: at most mostGarbage
 }
 
 // afterEachGC has f called after each collection, never twice at once.

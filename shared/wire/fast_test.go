@@ -92,7 +92,7 @@ func TestWhatIsNoRequestIsRefused(t *testing.T) {
 }
 
 // Most executions have none of the members that some have, and do not pay for them.
-func TestWhatIsAbsentCostsNothing(t *testing.T) {
+func TestWhatIsAbsentCostsNothing(t *testing.T) { //nolint:paralleltest // others would allocate meanwhile
 	r := requests["request_minimal"]
 	data, b := r.Append(nil), make([]byte, 0, 1024)
 	if n := testing.AllocsPerRun(100, func() { r.Append(b) }); n != 0 {

@@ -35,7 +35,7 @@ func idsOf(job bulkJob) []string {
 	}
 	ids := make([]string, len(job.Params.Documents))
 	for i := range ids {
-		sum := sha256.Sum256(binary.BigEndian.AppendUint64(of, uint64(i))) //nolint:gosec // G115: a place is not negative
+		sum := sha256.Sum256(binary.BigEndian.AppendUint64(of, uint64(i)))
 		ids[i] = base64.RawURLEncoding.EncodeToString(sum[:idBytes])
 	}
 	return ids
