@@ -170,7 +170,12 @@ func (d *Dispatcher) ask(ctx context.Context, q question, timeout time.Duration)
 	deadline := time.Now().Add(timeout)
 	t := turn{waiting: &d.waiting, connector: q.connector, size: q.size}
 	defer t.end()
-	for {
+	for first := true; ; first = false {
+		if first && d.waiting.stuck(q.connector) {
+			if err := t.next(ctx, deadline); err != nil {
+				return nil, err
+			}
+		}
 		answer, err := d.try(ctx, q, deadline)
 		if err == nil {
 			d.waiting.answered(q.connector)

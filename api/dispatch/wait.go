@@ -76,6 +76,15 @@ func (w *waiting) answered(connector string) {
 	}
 }
 
+// stuck reports whether calls for a connector wait of which hardly any is answered: a
+// new one then waits its turn before it asks at all. Where some are answered a new one
+// asks at once, since the callers of the oldest are about to leave.
+func (w *waiting) stuck(connector string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.connectors[connector].perCall >= mostPerCall
+}
+
 // turn is one call's way through the waits.
 type turn struct {
 	*waiting

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -133,4 +134,53 @@ func TestEveryQuestionOfACallIsWhole(t *testing.T) {
 	if err != nil || string(reply.Data) != "8" {
 		t.Errorf("Ask: %+v, %v, want the eighth answer", reply, err)
 	}
+}
+
+// The first question of each call would otherwise be most of what a destination that
+// hangs costs everyone else.
+func TestNewCallWaitsItsTurnWhereNothingIsAnswered(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	asked := make(chan struct{}, 1)
+	b.serve(t, func(msg *nats.Msg) {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		respond(t, msg, nil, `{}`)
+	})
+	w := &b.waiting
+	w.join("c", 1000, 0) // of 1000, each waits 2 s
+	for !w.stuck("c") {
+		w.least("c")
+	}
+	ctx, leave := context.WithCancelCause(t.Context())
+	gone := errors.New("gone")
+	left := make(chan error, 1)
+	go func() {
+		_, err := b.ask(ctx, time.Minute)
+		left <- err
+	}()
+	for w.crowded("c") != 1001 {
+		runtime.Gosched()
+	}
+	leave(gone)
+	if err := <-left; !errors.Is(err, gone) || len(asked) > 0 {
+		t.Errorf("a call that waits its turn and whose caller leaves: %v, asked %d times", err, len(asked))
+	}
+	w.answered("c")
+	if w.stuck("c") {
+		t.Error("it is stuck after an answer")
+	}
+	w.join("c", -1000, 0)
+	if _, err := b.ask(t.Context(), patience); err != nil {
+		t.Errorf("a call once some are answered: %v", err)
+	}
+	<-asked
+}
+
+func (w *waiting) crowded(connector string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.connectors[connector].calls
 }
