@@ -80,7 +80,7 @@ func presentExecution(e *ledger.Execution) executionBody {
 	if e.State == ledger.Queued {
 		body.DueAt = stamp{e.DueAt}
 	}
-	if e.Attempt.Number > 0 {
+	if !e.Attempt.StartedAt.IsZero() { // one that was discarded while queued has none
 		last := presentAttempt(&e.Attempt)
 		body.LastAttempt = &last
 	}

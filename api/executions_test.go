@@ -372,3 +372,11 @@ func TestReplayByFilter(t *testing.T) {
 		b.wantError(b.sendBad("POST", executionsPath+"/_replay", body), http.StatusBadRequest, want)
 	}
 }
+
+func TestExecutionDiscardedBetweenAttemptsHasNoLastOne(t *testing.T) {
+	t.Parallel()
+	discarded := ledger.Execution{State: ledger.Done, Outcome: ledger.Cancelled, Attempt: ledger.Attempt{Number: 2}}
+	if got := presentExecution(&discarded).LastAttempt; got != nil {
+		t.Errorf("last attempt: %+v, want none", got)
+	}
+}
