@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"patchbay.dev/shared/wire"
 )
@@ -19,7 +20,8 @@ type Submission struct {
 	Key           string   // idempotency key, "" for none; one per space and connector
 	Fingerprint   [32]byte // of the request, compared when the key is used again
 	MaxAttempts   int
-	Safe          bool // what may have been carried out may be run again under this id
+	Safe          bool          // what may have been carried out may be run again under this id
+	Settle        time.Duration // and not sooner than that
 	Params        json.RawMessage
 	Access        *wire.Access
 	Traceparent   string // W3C headers; "" for none
@@ -113,9 +115,9 @@ func (g *group) accept(s *Submission, access string) (Acceptance, error) {
 
 const insertExecution = `
 INSERT INTO execution (seq, id, space, connector_id, connector_name, type, durable, state, created_at, queued_at, due_at, bytes,
-	trace_id, key, keyed, fingerprint, attempts, max_attempts, safe, attempt, started_at, ended_at, queue_us, dispatch_us, run_us,
+	trace_id, key, keyed, fingerprint, attempts, max_attempts, safe, settle_us, attempt, started_at, ended_at, queue_us, dispatch_us, run_us,
 	outcome, message, service_message, retry, source, worker)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, '', '', '', '', '', '')
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, '', '', '', '', '', '')
 ON CONFLICT DO NOTHING RETURNING seq`
 
 // insert inserts the execution that is asked for, queued or else running, and returns
@@ -139,7 +141,7 @@ func (g *group) insert(s *Submission, durable bool) (*Execution, error) {
 	now := micros(e.CreatedAt)
 	inserted, err := g.ledger.directs.execution.exec(e.Seq, e.ID, e.Space, e.ConnectorID, e.ConnectorName, e.Type, durable, string(e.State),
 		now, now, micros(e.DueAt), int64(e.Bytes), e.TraceID, e.Key, s.Key != "", fingerprint, int64(e.MaxAttempts),
-		int64(e.MaxAttempts), s.Safe, int64(e.Attempt.Number), micros(e.Attempt.StartedAt))
+		int64(e.MaxAttempts), s.Safe, s.Settle.Microseconds(), int64(e.Attempt.Number), micros(e.Attempt.StartedAt))
 	if err != nil || !inserted {
 		return nil, err
 	}

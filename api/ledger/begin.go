@@ -123,7 +123,7 @@ func again(outcome wire.Outcome, retry string, safe bool) bool {
 const (
 	deleteAnswer = `DELETE FROM answer WHERE seq = ?`
 	requeue      = `UPDATE execution SET state = 'queued', durable = 1, class = '', queued_at = ?, due_at = ?, bytes = ?, trace_id = ?,
-		max_attempts = attempt + ?, attempts = ?, safe = ?, lost = 0 WHERE seq = ?`
+		max_attempts = attempt + ?, attempts = ?, safe = ?, settle_us = ?, lost = 0 WHERE seq = ?`
 	callAgain = `UPDATE execution SET durable = 0, class = '', max_attempts = attempt + 1 WHERE seq = ?`
 )
 
@@ -143,6 +143,6 @@ func (g *group) again(e *Execution, s *Submission) error {
 	e.DueAt, e.Bytes, e.TraceID = e.QueuedAt, len(s.Params), s.traceID()
 	attempts := max(s.MaxAttempts, 1)
 	e.MaxAttempts = e.Attempt.Number + attempts
-	_, err := g.exec(requeue, micros(g.now), micros(g.now), int64(e.Bytes), e.TraceID, int64(attempts), int64(attempts), s.Safe, e.Seq)
+	_, err := g.exec(requeue, micros(g.now), micros(g.now), int64(e.Bytes), e.TraceID, int64(attempts), int64(attempts), s.Safe, s.Settle.Microseconds(), e.Seq)
 	return err
 }

@@ -13,6 +13,7 @@ import (
 type Job struct {
 	Execution               // State is Running, Attempt.Number the one that begins
 	Safe                    bool
+	Settle                  time.Duration
 	Lost                    int             // workers that died on it so far
 	Params                  json.RawMessage // nil if SealedParams is not
 	SealedParams            []byte          // of a dead letter that is replayed
@@ -86,7 +87,7 @@ func (l *Ledger) Claim(ctx context.Context, seqs []int64, now time.Time) ([]Job,
 
 // Two statements: SQLite would plan a join anew with every value that is bound.
 const (
-	selectJob = `SELECT ` + columns + `, e.safe, e.lost FROM execution e
+	selectJob = `SELECT ` + columns + `, e.safe, e.settle_us, e.lost FROM execution e
 		WHERE e.seq = ? AND e.state = 'queued' AND e.due_at <= ?`
 	selectPayload = `SELECT params, sealed, access, traceparent, tracestate FROM payload WHERE seq = ?`
 )
@@ -94,7 +95,8 @@ const (
 func (g *group) claim(seq int64, now time.Time) (*Job, error) {
 	var r row
 	var job Job
-	if err := g.row(selectJob, seq, micros(now)).Scan(r.dest(&job.Safe, &job.Lost)...); err != nil {
+	var settle int64
+	if err := g.row(selectJob, seq, micros(now)).Scan(r.dest(&job.Safe, &settle, &job.Lost)...); err != nil {
 		return nil, ignoreNoRows(err)
 	}
 	var params, access []byte
@@ -102,7 +104,7 @@ func (g *group) claim(seq int64, now time.Time) (*Job, error) {
 	if err != nil && !noRows(err) { // without any it fails as one, and takes no other with it
 		return nil, err
 	}
-	job.Execution, job.Params = r.execution(), params
+	job.Execution, job.Params, job.Settle = r.execution(), params, time.Duration(settle)*time.Microsecond
 	if access != nil {
 		if err := json.Unmarshal(access, &job.Access); err != nil {
 			return nil, fmt.Errorf("access of execution %d: %w", seq, err)

@@ -8,12 +8,31 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"patchbay.dev/api/sqlite"
 	"patchbay.dev/shared/wire"
 )
+
+func TestRestartGivesTheDestinationTimeToShowWhatItDid(t *testing.T) {
+	t.Parallel()
+	l := setup(t, Options{})
+	slow := example("slow")
+	slow.Safe, slow.Settle = true, time.Hour
+	l.mustAccept(t, slow)
+	if job := l.mustClaim(t, 1); job.Settle != time.Hour {
+		t.Errorf("Settle: %s, want 1h", job.Settle)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e, _ := open(t, l.dir, l.options).mustGet(t, "slow")
+	if wait := e.DueAt.Sub(e.Attempt.EndedAt); e.State != Queued || wait != time.Hour {
+		t.Errorf("%s, due in %s, want queued and due in 1h", e.State, wait)
+	}
+}
 
 func TestRestartPutsBackWhatWasRunning(t *testing.T) {
 	t.Parallel()

@@ -10,7 +10,7 @@ import (
 const interrupted = "the execution was running when Patchbay stopped; whether it was carried out is not known"
 
 const (
-	requeueRunning = `UPDATE execution SET state = 'queued', due_at = ?1, ended_at = ?1, outcome = 'unknown', message = ?2,
+	requeueRunning = `UPDATE execution SET state = 'queued', due_at = ?1 + settle_us, ended_at = ?1, outcome = 'unknown', message = ?2,
 		source = 'framework' WHERE state = 'running' AND durable = 1 AND safe = 1`
 	buryRunning = `UPDATE execution SET state = 'dead', class = 'unknown', ended_at = ?1, outcome = 'unknown', message = ?2,
 		retry = 'false', source = 'framework', replayable = ?3 WHERE state = 'running' AND durable = 1`

@@ -12,11 +12,6 @@ import (
 // maxLost is how many workers may die on an execution.
 const maxLost = 2
 
-// settle is how long a destination gets to show what it may have done before it is
-// asked again: Jira's search trails behind its writes, and a worker that was cut off may
-// be at work still.
-const settle = 30 * time.Second
-
 // errTooOld is what stops an attempt that would begin too late.
 var errTooOld = errors.New("the execution waited too long to be run")
 
@@ -87,8 +82,8 @@ func again(job *ledger.Job, f *wire.Failure, now time.Time, o *Options, r random
 	if f == nil {
 		return due
 	}
-	if shows := now.Add(min(settle, o.MaxRetryDelay)); f.Unknown && shows.After(due) {
-		due = shows
+	if settled := now.Add(job.Settle); f.Unknown && settled.After(due) {
+		due = settled
 	}
 	if _, at := f.Retry.Again(); at.After(due) {
 		return at

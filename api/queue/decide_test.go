@@ -25,6 +25,7 @@ func TestWhatFollowsAnAttempt(t *testing.T) {
 	unknown := failure(wire.Failure{Retry: wire.RetryNever(), Unknown: true})
 	silent := failure(wire.Failure{Retry: wire.RetryNever(), Unknown: true, Silent: true})
 	safe := func(j *ledger.Job) { j.Safe = true }
+	slow := func(j *ledger.Job) { j.Settle = 30 * time.Second }
 	third := func(j *ledger.Job) { j.Attempt.Number = 3 }
 	old := func(j *ledger.Job) { j.QueuedAt = now.Add(-options.MaxAge - time.Second) }
 	nearlyOld := func(j *ledger.Job) { j.QueuedAt = now.Add(9*time.Second - options.MaxAge) }
@@ -71,17 +72,19 @@ func TestWhatFollowsAnAttempt(t *testing.T) {
 		"attempts used up":                  {edits{third}, retry, nil, dead(ledger.Exhausted)},
 		"attempts used up, and a date":      {edits{third}, retryAt(now.Add(2 * time.Hour)), nil, dead(ledger.Exhausted)},
 		"refused at the last attempt":       {edits{third}, failure(wire.Failure{Retry: wire.RetryNever()}), nil, dead(ledger.Refused)},
-		"unknown and safe":                  {edits{safe}, unknown, nil, again(settle)},
+		"unknown and safe":                  {edits{safe}, unknown, nil, again(10 * time.Second)},
+		"unknown and safe, in a while":      {edits{safe, slow}, unknown, nil, again(30 * time.Second)},
+		"to be retried, no while":           {edits{safe, slow}, retry, nil, again(10 * time.Second)},
 		"unknown and not safe":              {nil, unknown, nil, dead(ledger.Unknown)},
 		"unknown, not safe, advised":        {nil, failure(wire.Failure{Retry: wire.RetryLater(), Unknown: true}), nil, dead(ledger.Unknown)},
 		"unknown, safe, at a date":          {edits{safe}, failure(wire.Failure{Retry: wire.RetryAt(now.Add(time.Minute)), Unknown: true}), nil, again(time.Minute)},
 		"unknown and safe, used up":         {edits{safe, third}, unknown, nil, dead(ledger.Exhausted)},
 		"unknown and safe, later than age":  {edits{safe, nearlyOld}, unknown, nil, dead(ledger.Expired)},
-		"silent worker and safe":            {edits{safe}, silent, nil, withLost(again(settle))},
+		"silent worker and safe":            {edits{safe}, silent, nil, withLost(again(10 * time.Second))},
 		"silent worker and not safe":        {nil, silent, nil, withLost(dead(ledger.Unknown))},
 		"second silent worker":              {edits{safe, lost}, silent, nil, withLost(dead(ledger.Poison))},
 		"second silent worker, not safe":    {edits{lost}, silent, nil, withLost(dead(ledger.Poison))},
-		"silent worker before, now unknown": {edits{safe, lost}, unknown, nil, again(settle)},
+		"silent worker before, now unknown": {edits{safe, lost}, unknown, nil, again(10 * time.Second)},
 	} {
 		job := &ledger.Job{Execution: ledger.Execution{
 			Seq: 7, MaxAttempts: 3, CreatedAt: begun.Add(-time.Minute), QueuedAt: begun.Add(-time.Minute),

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"patchbay.dev/shared/schema"
@@ -40,7 +41,13 @@ var Jira = Type[JiraConfig, JiraSecrets, JiraParams]{
 // another worker adds it again.
 func jiraPolicy(p JiraParams) Policy {
 	push, ok := p.Action.(*JiraPushToService)
-	if !ok || push.Params.Incident.ExternalID == nil || push.Params.Comments == nil {
+	if !ok {
+		return Policy{Safe: true}
+	}
+	if push.Params.Incident.ExternalID == nil { // Jira's search trails behind its writes
+		return Policy{Safe: true, Settle: 30 * time.Second}
+	}
+	if push.Params.Comments == nil {
 		return Policy{Safe: true}
 	}
 	added := func(c JiraComment) bool { return c.Comment != "" } // empty ones are left out

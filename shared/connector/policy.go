@@ -1,5 +1,7 @@
 package connector
 
+import "time"
+
 // Policy says how often an execution may be run before it went well. The zero
 // value is for what nobody has thought about: the default number of attempts, and
 // none after one that may have been carried out.
@@ -9,6 +11,9 @@ type Policy struct {
 	// was carried out: the destination has the effect once all the same, or twice is
 	// as good.
 	Safe bool
+	// Settle is how long it takes at most until such a run sees what the one before
+	// may have done; it is not begun sooner.
+	Settle time.Duration
 }
 
 // Policy implements [Definition].

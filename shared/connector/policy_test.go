@@ -3,6 +3,7 @@ package connector_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"patchbay.dev/shared/connector"
 )
@@ -11,7 +12,7 @@ func TestPolicyGoesByTypeAndParams(t *testing.T) {
 	t.Parallel()
 	push := func(params string) string { return `{"subAction":"pushToService","subActionParams":` + params + `}` }
 	const update = `{"incident":{"summary":"s","externalId":"CK-1"}`
-	safe, unsafe := connector.Policy{Safe: true}, connector.Policy{}
+	safe, created, unsafe := connector.Policy{Safe: true}, connector.Policy{Safe: true, Settle: 30 * time.Second}, connector.Policy{}
 	for _, tt := range []struct {
 		typeID, params string
 		want           connector.Policy
@@ -22,8 +23,8 @@ func TestPolicyGoesByTypeAndParams(t *testing.T) {
 		{".jira", `{"subAction":"getFields","subActionParams":{}}`, safe},
 		{".jira", `{"subAction":"issues","subActionParams":{"title":"t"}}`, safe},
 		{".jira", `{"subAction":"handshake","subActionParams":{"externalId":"x"}}`, safe},
-		{".jira", push(`{"incident":{"summary":"s"}}`), safe},
-		{".jira", push(`{"incident":{"summary":"s"},"comments":[{"commentId":"1","comment":"c"}]}`), safe},
+		{".jira", push(`{"incident":{"summary":"s"}}`), created},
+		{".jira", push(`{"incident":{"summary":"s"},"comments":[{"commentId":"1","comment":"c"}]}`), created},
 		{".jira", push(update + `}`), safe},
 		{".jira", push(update + `,"comments":[]}`), safe},
 		{".jira", push(update + `,"comments":[{"commentId":"1","comment":""}]}`), safe},

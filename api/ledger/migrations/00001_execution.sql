@@ -23,6 +23,7 @@ CREATE TABLE execution (
     attempts       INTEGER NOT NULL,            -- how many it was given, and each replay gives it
     max_attempts   INTEGER NOT NULL,            -- the number of the last one
     safe           INTEGER NOT NULL DEFAULT 0,  -- may be run again when it may have been carried out
+    settle_us      INTEGER NOT NULL DEFAULT 0,  -- microseconds until then, at the least
     lost           INTEGER NOT NULL DEFAULT 0,  -- workers that died on it
     replayable     INTEGER NOT NULL DEFAULT 0,  -- a dead letter with params
 
