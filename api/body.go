@@ -105,7 +105,7 @@ func checkMediaType(r *http.Request, also ...string) error {
 		return nil
 	}
 	if err != nil || mediaType != "application/json" && !(strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json")) {
-		return unsupported("send the header Content-Type: application/json; it is " + strconv.Quote(header))
+		return unsupported("send the header Content-Type: " + append(also, "application/json")[0] + "; it is " + strconv.Quote(header))
 	}
 	return nil
 }

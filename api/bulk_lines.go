@@ -151,7 +151,7 @@ type refusedBody struct {
 func (b *bulk) appendRefusal(to []byte, number int, connector string, err error) []byte {
 	b.refused++
 	p := problemAbout(err, connector)
-	if p.status == http.StatusInternalServerError {
+	if p.status == http.StatusInternalServerError && !errors.Is(err, context.Canceled) { // who has left does not read it
 		b.server.log.Error("line failed", "line", number, "error", err)
 	}
 	line, _ := wire.Encode(refusedBody{ // text and numbers always encode

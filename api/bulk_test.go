@@ -527,7 +527,7 @@ func TestBrokerLinesAreSubmittedOrRefused(t *testing.T) {
 	want := []string{
 		"false <nil>", "false " + ledger.ErrExists.Error(), "false <nil>", "false <nil>", "false " + ledger.ErrKeyReused.Error(),
 		"true Saved object [action/none] not found", "true Invalid request payload JSON format: unexpected end of JSON input (byte 1)",
-		"true [headers.nats-msg-id]: 1 to 255 printable ASCII characters are expected", "false <nil>", "false " + ledger.ErrConnectorFull.Error(),
+		"true [headers.idempotency-key]: 1 to 255 printable ASCII characters are expected", "false <nil>", "false " + ledger.ErrConnectorFull.Error(),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

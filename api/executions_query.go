@@ -25,6 +25,7 @@ type listQuery struct {
 	Durable     *bool            `json:"durable" maybe:"yes"`
 	From        *instant         `json:"from" maybe:"yes"`
 	To          *instant         `json:"to" maybe:"yes"`
+	Key         *string          `json:"idempotency_key" maybe:"yes"`
 	Text        *string          `json:"text" maybe:"yes"`
 	SortField   sortField        `json:"sort_field" default:"\"created_at\""`
 	SortOrder   sortOrder        `json:"sort_order" default:"\"desc\""`
@@ -44,6 +45,9 @@ func (q *listQuery) filter(space string) ledger.Filter {
 	}
 	if q.ConnectorID != nil {
 		f.ConnectorID = *q.ConnectorID
+	}
+	if q.Key != nil {
+		f.Key = *q.Key
 	}
 	if q.Text != nil {
 		f.Text = *q.Text

@@ -27,6 +27,10 @@ func (s *server) openLedger(ctx context.Context) (err error) {
 	if s.ledger, err = ledger.Open(ctx, c.DataDir, options); err != nil {
 		return fmt.Errorf("PATCHBAY_DATA_DIR: %s: %w", ledger.FileName, err)
 	}
+	if r := s.ledger.Recovered(); r != (ledger.Recovered{}) {
+		s.log.Warn("executions were running when the api before this one ended; their outcomes are unknown",
+			"queued_again", r.Queued, "dead_letters", r.Dead, "answered_at_once", r.Unknown)
+	}
 	s.finisher = newFinisher(s.ledger, s.log)
 	return nil
 }

@@ -46,7 +46,7 @@ func (s *server) brokerSubmission(ctx context.Context, space string, l queue.Lin
 	}
 	if submission.Key == "" && l.Key != "" {
 		if !isKey(l.Key) {
-			return submission, &queue.Refused{Reason: "[headers.nats-msg-id]: " + keyRule}
+			return submission, &queue.Refused{Reason: "[headers.idempotency-key]: " + keyRule}
 		}
 		submission.Key = l.Key
 	}

@@ -52,5 +52,6 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (e
 		config.Ready()
 	}
 	<-ctx.Done()
+	log.Info("worker is stopping; running executions may finish", "worker", name, "timeout", config.ShutdownTimeout.String())
 	return p.Stop()
 }

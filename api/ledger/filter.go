@@ -12,6 +12,7 @@ import (
 type Filter struct {
 	Spaces      []string // any of them; nil for all
 	ConnectorID string
+	Key         string // idempotency key
 	Types       []string
 	States      []State
 	Outcomes    []wire.Outcome
@@ -65,6 +66,9 @@ func (f *Filter) where(attempts string) *clause {
 	in(c, "e.space", f.Spaces)
 	if f.ConnectorID != "" {
 		c.add("e.connector_id = ?", f.ConnectorID)
+	}
+	if f.Key != "" {
+		c.add("e.key = ?", f.Key)
 	}
 	in(c, "e.type", f.Types)
 	if f.dead() {

@@ -88,8 +88,9 @@ type Ledger struct {
 	watches watches
 	changed chan struct{}
 
-	unsealed atomic.Bool  // there may be dead letters whose params are not sealed
-	sealing  sync.RWMutex // read-locked from sealing params until they are on disk
+	recovered Recovered
+	unsealed  atomic.Bool  // there may be dead letters whose params are not sealed
+	sealing   sync.RWMutex // read-locked from sealing params until they are on disk
 }
 
 // explain says of an error of SQLite what to do, and makes that of a full disk one that

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 )
@@ -25,18 +26,34 @@ func (l *Ledger) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, requeueRunning, now, interrupted)
-	if err == nil {
-		_, err = tx.ExecContext(ctx, buryRunning, now, interrupted, l.options.SealParams != nil)
+	count := func(n *int64, statement string, args ...any) {
+		if err != nil {
+			return
+		}
+		var result sql.Result
+		if result, err = tx.ExecContext(ctx, statement, args...); err == nil {
+			*n, err = result.RowsAffected()
+		}
 	}
-	if err == nil {
-		_, err = tx.ExecContext(ctx, endRunning, now, interrupted)
-	}
+	count(&l.recovered.Queued, requeueRunning, now, interrupted)
+	count(&l.recovered.Dead, buryRunning, now, interrupted, l.options.SealParams != nil)
+	count(&l.recovered.Unknown, endRunning, now, interrupted)
 	if err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	return tx.Commit()
 }
+
+// Recovered is what [Open] did with executions that were running when the process
+// before ended.
+type Recovered struct {
+	Queued  int64 // again, since they are safe to repeat
+	Dead    int64 // since they are not
+	Unknown int64 // of which somebody waited for the answer
+}
+
+// Recovered returns it.
+func (l *Ledger) Recovered() Recovered { return l.recovered }
 
 const (
 	selectQueue = `SELECT space, connector_id, type, count(*) FROM execution WHERE state = 'queued'

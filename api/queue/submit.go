@@ -17,7 +17,7 @@ import (
 // Line is an execution that was submitted over the broker.
 type Line struct {
 	ID   string // the execution's, the same one whenever the line comes again
-	Key  string // its idempotency key if the body has none; "" for none
+	Key  string // its idempotency key if the body has none, from a header; "" for none
 	Body []byte // as a line of _bulk_execute
 	// W3C headers; "" for none.
 	Traceparent, Tracestate string
@@ -38,6 +38,12 @@ const (
 	pullSubmissions = 256
 	// maxSubmissions is how many lines may be put off before the next ones wait.
 	maxSubmissions = 4096
+	// keyHeader has the idempotency key of a line. Nats-Msg-Id is one, too, but by that
+	// the broker itself drops a second message, whatever connector it is for.
+	keyHeader = "Idempotency-Key"
+	// submitWait is after what time a line comes again that nobody has settled: it takes
+	// milliseconds, unless the api has died.
+	submitWait = 5 * time.Second
 	// putOff is how long lines wait that may be accepted later: half to all of it.
 	putOff = 2 * time.Second
 )
@@ -55,7 +61,9 @@ func (q *Queue) makeSubmissions(ctx context.Context, js jetstream.JetStream) (*i
 	if err != nil {
 		return nil, fmt.Errorf("make the stream %s: %w", submitStream, explain(err))
 	}
-	c, err := js.CreateOrUpdateConsumer(ctx, submitStream, q.consumer(submitConsumer, "", maxSubmissions))
+	taking := q.consumer(submitConsumer, "", maxSubmissions)
+	taking.AckWait = min(taking.AckWait, submitWait)
+	c, err := js.CreateOrUpdateConsumer(ctx, submitStream, taking)
 	if err != nil {
 		return nil, fmt.Errorf("make the consumer %s of %s: %w", submitConsumer, submitStream, explain(err))
 	}
@@ -104,7 +112,7 @@ func (i *inbox) line(msg jetstream.Msg) (Line, error) {
 	h := msg.Headers()
 	return Line{
 		ID:  fmt.Sprintf("submitted-%s-%d", i.born, about.Sequence.Stream),
-		Key: h.Get(jetstream.MsgIDHeader), Body: msg.Data(),
+		Key: cmp.Or(h.Get(keyHeader), h.Get(jetstream.MsgIDHeader)), Body: msg.Data(),
 		Traceparent: h.Get("traceparent"), Tracestate: h.Get("tracestate"),
 	}, nil
 }
@@ -117,7 +125,13 @@ func (q *Queue) settle(msg jetstream.Msg, space string, err error) error {
 	case err == nil, errors.Is(err, ledger.ErrExists):
 		_ = msg.Ack()
 	case refused != nil, errors.Is(err, ledger.ErrKeyReused):
-		q.log.Warn("submission was refused", "space", space, "reason", err)
+		sequence := uint64(0)
+		if about, err := msg.Metadata(); err == nil {
+			sequence = about.Sequence.Stream
+		}
+		h := msg.Headers()
+		q.log.Warn("submission was refused", "space", space, "sequence", sequence,
+			"key", cmp.Or(h.Get(keyHeader), h.Get(jetstream.MsgIDHeader)), "reason", err)
 		_ = msg.TermWithReason(err.Error())
 	default:
 		_ = msg.NakWithDelay(putOff/2 + q.random(putOff/2))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -124,7 +125,34 @@ func (q *Queue) attempt(runs context.Context, job *ledger.Job) {
 		// The next start finds it running and goes on from there.
 		q.log.Error("the end of an execution could not be written", "execution", job.ID, "space", job.Space,
 			"connector", job.ConnectorID, "type", job.Type, "error", err)
+		return
 	}
+	q.tellEnd(job, &ending)
+}
+
+// tellEnd logs what an operator counts: dead letters, and what is tried again. What was
+// not run is told by whoever ran nothing.
+func (q *Queue) tellEnd(job *ledger.Job, e *ledger.Ending) {
+	level, message := slog.LevelWarn, "execution became a dead letter"
+	switch {
+	case e.State == ledger.Queued && !e.NotRun:
+		level, message = slog.LevelInfo, "execution will be tried again"
+	case e.State != ledger.Dead:
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("execution", job.ID), slog.String("space", job.Space), slog.String("connector", job.ConnectorID),
+		slog.String("type", job.Type), slog.Int("attempt", e.Attempt.Number), slog.Int("max_attempts", job.MaxAttempts),
+	}
+	if e.State == ledger.Dead {
+		attrs = append(attrs, slog.String("error_class", string(e.Class)))
+	} else {
+		attrs = append(attrs, slog.Time("due", e.DueAt))
+	}
+	if f := e.Attempt.Failure; f != nil {
+		attrs = append(attrs, slog.String("message", f.Message), slog.String("service_message", f.ServiceMessage))
+	}
+	q.log.LogAttrs(context.Background(), level, message, attrs...) //nolint:sloglint // it is one of the constants above
 }
 
 func (q *Queue) try(runs context.Context, job *ledger.Job) (reply wire.Reply, err error) {

@@ -191,6 +191,7 @@ func (e *Executor) write(ctx context.Context, job bulkJob) (json.RawMessage, err
 	if e.client == nil {
 		failure := refused("no Elasticsearch cluster is configured: set PATCHBAY_ELASTICSEARCH_URL for the worker")
 		failure.Source = wire.Framework
+		failure.Retry = wire.RetryLater() // by a worker that has one
 		return nil, failure
 	}
 	timeField := ""

@@ -211,6 +211,7 @@ func TestExecuteWithoutClusterNamesTheSetting(t *testing.T) {
 	want := &wire.Failure{
 		Message:        "error indexing documents",
 		ServiceMessage: "no Elasticsearch cluster is configured: set PATCHBAY_ELASTICSEARCH_URL for the worker",
+		Retry:          wire.RetryLater(), // another worker may have one
 		Source:         wire.Framework,
 	}
 	if diff := cmp.Diff(want, failure(t, err), comparable); diff != "" {
