@@ -65,8 +65,13 @@ func (s *server) admitExecution(c echo.Context) (*ticket, error) {
 	if announced >= 0 {
 		size = min(announced, size)
 	}
-	t, err := s.admission.enter(param(c, "id"), size, time.Now())
-	if err == nil && (announced < 0 || announced > firstRead || param(c, "id") == "") { // many connectors: a bulk
+	who, bulk := param(c, "id"), param(c, "id") == ""
+	if bulk { // for many connectors: it has the share of its caller
+		_, who = callerOf(c).user()
+		who = "bulk of " + who
+	}
+	t, err := s.admission.enter(who, size, time.Now())
+	if err == nil && (announced < 0 || announced > firstRead || bulk) {
 		c.Set(ticketKey, t)
 	}
 	return t, err

@@ -27,9 +27,6 @@ func (s *server) bulk(c echo.Context, _ struct{}) error {
 		return err
 	}
 	w := &bulkWriter{Context: c, control: http.NewResponseController(c.Response()), timeout: s.config.WriteTimeout}
-	if err := w.control.EnableFullDuplex(); err != nil {
-		return err
-	}
 	// Who sends as he reads need not wait for a first line; but who waits for a 100 would
 	// take this for the end.
 	if c.Request().Header.Get("Expect") == "" && w.write(nil) != nil {

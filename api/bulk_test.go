@@ -82,7 +82,7 @@ func TestBulkQueuesOrRefusesEachLineOnItsOwn(t *testing.T) {
 		refused(3, "none", 404, "Saved object [action/none] not found"),
 		{Line: 4, ConnectorID: "a", Status: "queued"},
 		{Line: 5, ConnectorID: "a", Status: "queued", Known: true},
-		refused(6, "a", 422, "The Idempotency-Key was used for this connector with other params. Nothing was run."),
+		refused(6, "a", 422, "The Idempotency-Key was used for this connector with other params, or by a caller with another reach. Nothing was run."),
 		refused(7, "", 400, "Invalid request payload JSON format: unexpected end of JSON input (byte 9)"),
 		refused(9, "a", 400, "error validating action params: [message]: expected value of type [string] but got [undefined]"),
 		refused(10, "", 413, "The line is longer than the maximum allowed: 4096"),
@@ -129,7 +129,7 @@ func TestBulkOfNothingIsAnAnswerOfNothing(t *testing.T) {
 		}
 	}
 	b.wantError(b.sendLines("{}", header("Content-Type", "text/csv")), http.StatusUnsupportedMediaType,
-		`Unsupported Media Type: send the header Content-Type: application/json; it is "text/csv"`)
+		`Unsupported Media Type: send the header Content-Type: application/x-ndjson; it is "text/csv"`)
 }
 
 func TestBulkLinesAreRefusedWhereTheQueueIsFull(t *testing.T) {
@@ -557,5 +557,31 @@ func TestWhatIsPublishedIsRun(t *testing.T) {
 	}
 	if e := b.ended("ops", r.ExecutionID); e.Key != "k" || e.State != ledger.Done {
 		t.Errorf("%+v", e)
+	}
+}
+
+// Who waits for the answer to his first line must not wait for the end of a stream
+// that he has not ended.
+func TestBulkIsRefusedWhileLinesAreStillComing(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.create("a", serverLogBody)
+	b.key(access.Privileges{Read: []string{"*"}}) // from now on one is asked for
+	r, w := io.Pipe()
+	defer w.Close()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.url+bulkPath, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ndjson(request)
+	transport := new(http.Transport)
+	defer transport.CloseIdleConnections()
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("status %s, want 401", response.Status)
 	}
 }

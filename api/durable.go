@@ -145,7 +145,7 @@ func (s *server) submission(ctx context.Context, o origin, connectorID string, p
 	}
 	return ledger.Submission{
 		Space: o.space, ConnectorID: found.ID, ConnectorName: found.Name, Type: found.Type,
-		Key: key, Fingerprint: fingerprint(found.ID, params), MaxAttempts: policy.Attempts, Safe: policy.Safe, Settle: policy.Settle,
+		Key: key, Fingerprint: fingerprint(found.ID, o.access, params), MaxAttempts: policy.Attempts, Safe: policy.Safe, Settle: policy.Settle,
 		Params: params, Access: o.access, Traceparent: o.parent, Tracestate: o.state,
 	}, err
 }

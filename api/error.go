@@ -47,6 +47,9 @@ func (s *server) handleError(err error, c echo.Context) {
 		// would be worse than none.
 		panic(http.ErrAbortHandler)
 	}
+	if isBulk(c) && c.Request().ProtoMajor == 1 {
+		c.Response().Header().Set("Connection", "close") // the rest of the stream is not read
+	}
 	p := problemOf(err, c)
 	if p.status == http.StatusInternalServerError {
 		s.log.Error("request failed", "method", c.Request().Method, "path", c.Path(), "error", err)
@@ -124,12 +127,12 @@ func problemOfLedger(err error) *problem {
 		return &problem{status: http.StatusConflict, message: "There is an execution with this id. Nothing was run."}
 	case errors.Is(err, ledger.ErrKeyReused):
 		return &problem{status: http.StatusUnprocessableEntity,
-			message: "The Idempotency-Key was used for this connector with other params. Nothing was run."}
+			message: "The Idempotency-Key was used for this connector with other params, or by a caller with another reach. Nothing was run."}
 	case errors.Is(err, errStillRunning):
 		return &problem{status: http.StatusConflict, retryAfter: retryAfter,
 			message: "The execution with this Idempotency-Key has not ended yet. Ask again for its answer."}
 	case errors.Is(err, ledger.ErrRunning):
-		return &problem{status: http.StatusConflict, message: "The execution is running. What runs cannot be discarded.", retryAfter: retryAfter}
+		return &problem{status: http.StatusConflict, message: "The execution is running: it can be neither queued nor discarded now.", retryAfter: retryAfter}
 	case errors.Is(err, ledger.ErrNotDead):
 		return &problem{status: http.StatusConflict, message: "The execution is no dead letter."}
 	case errors.Is(err, ledger.ErrNoParams):

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"patchbay.dev/api/ledger"
+	"patchbay.dev/api/queue"
 	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/schema"
 	"patchbay.dev/shared/wire"
@@ -48,6 +49,9 @@ func (s *server) readExecute(c echo.Context) (execution, error) {
 	header := c.Request().Header
 	if given := header.Get(headerExecutionID); given != "" && !connectorID.MatchString(given) {
 		return e, badRequest("[request headers.patchbay-execution-id]: 1 to 64 letters, digits, hyphens, underscores and dots are expected")
+	}
+	if strings.HasPrefix(header.Get(headerExecutionID), queue.SubmittedPrefix) {
+		return e, badRequest("[request headers.patchbay-execution-id]: what begins with " + queue.SubmittedPrefix + " is the id of a submission")
 	}
 	var err error
 	if e.key, err = readKeyHeader(header); err != nil {
@@ -104,7 +108,7 @@ func (s *server) run(c echo.Context, params schema.Record) (wire.Reply, error) {
 	}
 	request.ExecutionID = c.Response().Header().Get(headerExecutionID)
 	request.Given = c.Request().Header.Get(headerExecutionID) != ""
-	reply, attempt, err := s.ask(c, &request)
+	reply, attempt, err := s.ask(c, &request, s.config.ExecuteTimeout)
 	s.logExecution(c, &request, attempt)
 	return reply, err
 }
@@ -119,9 +123,9 @@ func (s *server) request(c echo.Context, params schema.Record) (wire.Request, er
 }
 
 // ask has a request run that somebody waits for, and tells of it as an attempt.
-func (s *server) ask(c echo.Context, request *wire.Request) (wire.Reply, ledger.Attempt, error) {
+func (s *server) ask(c echo.Context, request *wire.Request, timeout time.Duration) (wire.Reply, ledger.Attempt, error) {
 	started := time.Now()
-	reply, err := s.dispatch.Ask(c.Request().Context(), request, traceContext(c.Request().Header), s.config.ExecuteTimeout)
+	reply, err := s.dispatch.Ask(c.Request().Context(), request, traceContext(c.Request().Header), timeout)
 	s.record(request, reply, err)
 	return reply, attemptOf(request, started, reply, err), err
 }

@@ -35,7 +35,11 @@ type listQuery struct {
 
 func readListQuery(c echo.Context) (listQuery, error) {
 	var q listQuery
-	return q, readQuery(c, &q, "connector_type_id", "status", "outcome", "error_class")
+	err := readQuery(c, &q, "connector_type_id", "status", "outcome", "error_class")
+	if err == nil && q.ConnectorID != nil && *q.ConnectorID == "" {
+		err = badRequest("[request query.connector_id]: it is empty; leave it out for all connectors")
+	}
+	return q, err
 }
 
 func (q *listQuery) filter(space string) ledger.Filter {
@@ -88,6 +92,9 @@ func (s *server) readReplay(c echo.Context) (replayAsked, error) {
 	err := s.readBody(c, &asked.replayBody)
 	if err != nil {
 		return asked, err
+	}
+	if asked.ConnectorID != nil && *asked.ConnectorID == "" { // a variable that was not set, and not all connectors
+		return asked, badRequest("[request body.connector_id]: it is empty; leave it out for all connectors")
 	}
 	asked.rate, err = strconv.ParseFloat(string(asked.Rate), 64)
 	if err != nil || asked.rate < 0 || math.IsInf(asked.rate, 0) || math.IsNaN(asked.rate) {
@@ -147,7 +154,7 @@ type instant string
 
 // Check implements [schema.Checker].
 func (i instant) Check() string {
-	if _, err := time.Parse(time.RFC3339, string(i)); err != nil {
+	if t, err := time.Parse(time.RFC3339, string(i)); err != nil || t.IsZero() { // which stands for none
 		return "a time like 2026-01-02T03:04:05Z is expected"
 	}
 	return ""

@@ -153,14 +153,16 @@ func TestExecutionQueriesAreChecked(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for query, want := range map[string]string{
-		"?foo=1":          "[request query.foo]: definition for this key is missing",
-		"?per_page=0":     "[request query.per_page]: a whole number from 1 to 1000 is expected",
-		"?per_page=1001":  "[request query.per_page]: a whole number from 1 to 1000 is expected",
-		"?per_page=x":     "[request query.per_page]: a whole number from 1 to 1000 is expected",
-		"?from=yesterday": "[request query.from]: a time like 2026-01-02T03:04:05Z is expected",
-		"?durable=maybe":  "[request query.durable]: expected value of type [boolean] but got [string]",
-		"?sort_order=up":  "[request query.sort_order]: types that failed validation:\n- [request query.sort_order.0]: expected value to equal [asc]\n- [request query.sort_order.1]: expected value to equal [desc]",
-		"?page=a&page=b":  "[request query.page]: expected value of type [string] but got [Array]",
+		"?foo=1":                   "[request query.foo]: definition for this key is missing",
+		"?per_page=0":              "[request query.per_page]: a whole number from 1 to 1000 is expected",
+		"?per_page=1001":           "[request query.per_page]: a whole number from 1 to 1000 is expected",
+		"?per_page=x":              "[request query.per_page]: a whole number from 1 to 1000 is expected",
+		"?from=yesterday":          "[request query.from]: a time like 2026-01-02T03:04:05Z is expected",
+		"?connector_id=":           "[request query.connector_id]: it is empty; leave it out for all connectors",
+		"?to=0001-01-01T00:00:00Z": "[request query.to]: a time like 2026-01-02T03:04:05Z is expected",
+		"?durable=maybe":           "[request query.durable]: expected value of type [boolean] but got [string]",
+		"?sort_order=up":           "[request query.sort_order]: types that failed validation:\n- [request query.sort_order.0]: expected value to equal [asc]\n- [request query.sort_order.1]: expected value to equal [desc]",
+		"?page=a&page=b":           "[request query.page]: expected value of type [string] but got [Array]",
 	} {
 		b.wantError(b.sendBad("GET", executionsPath+query, ""), http.StatusBadRequest, want)
 	}
@@ -233,7 +235,7 @@ func TestDiscard(t *testing.T) {
 	running := b.accepted(b.send("POST", "/api/actions/connector/i/_execute", `{"params":{"documents":[{}]}}`, prefer("respond-async")), "").ExecutionID
 	await(t, taken)
 	got := b.send("DELETE", executionsPath+"/"+running, "")
-	b.wantError(got, http.StatusConflict, "The execution is running. What runs cannot be discarded.")
+	b.wantError(got, http.StatusConflict, "The execution is running: it can be neither queued nor discarded now.")
 	close(release)
 	b.ended("default", running)
 
@@ -362,12 +364,14 @@ func TestReplayByFilter(t *testing.T) {
 		t.Errorf("dead in another space: %v", ids)
 	}
 	for body, want := range map[string]string{
-		`{"rate":-1}`:     "[request body.rate]: a number of executions per second is expected, 0 for all at once",
-		`{"rate":"x"}`:    "[request body.rate]: a number of executions per second is expected, 0 for all at once",
-		`{"rate":null}`:   "[request body.rate]: a number of executions per second is expected, 0 for all at once",
-		`{"from":"now"}`:  "[request body.from]: a time like 2026-01-02T03:04:05Z is expected",
-		`{"space":"ops"}`: "[request body.space]: definition for this key is missing",
-		`null`:            "[request body]: expected a plain object value, but found [null] instead.",
+		`{"rate":-1}`:                   "[request body.rate]: a number of executions per second is expected, 0 for all at once",
+		`{"rate":"x"}`:                  "[request body.rate]: a number of executions per second is expected, 0 for all at once",
+		`{"rate":null}`:                 "[request body.rate]: a number of executions per second is expected, 0 for all at once",
+		`{"connector_id":""}`:           "[request body.connector_id]: it is empty; leave it out for all connectors",
+		`{"to":"0001-01-01T00:00:00Z"}`: "[request body.to]: a time like 2026-01-02T03:04:05Z is expected",
+		`{"from":"now"}`:                "[request body.from]: a time like 2026-01-02T03:04:05Z is expected",
+		`{"space":"ops"}`:               "[request body.space]: definition for this key is missing",
+		`null`:                          "[request body]: expected a plain object value, but found [null] instead.",
 	} {
 		b.wantError(b.sendBad("POST", executionsPath+"/_replay", body), http.StatusBadRequest, want)
 	}

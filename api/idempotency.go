@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,11 +43,20 @@ func readKeyHeader(h http.Header) (string, error) {
 }
 
 // fingerprint tells requests with the same key apart. White space counts: it is the
-// bytes of the params that are compared, as they were sent.
-func fingerprint(connectorID string, params []byte) (sum [sha256.Size]byte) {
+// bytes of the params that are compared, as they were sent. So does what the caller may
+// reach: nobody gets the answer, or the refusal, that is someone else's.
+func fingerprint(connectorID string, reach *wire.Access, params []byte) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	_, _ = h.Write([]byte(connectorID)) // a hash takes everything
-	_, _ = h.Write([]byte{0})           // stands in no id
+	_, _ = h.Write([]byte{0})           // stands in no id and no pattern
+	if reach != nil {
+		for _, pattern := range slices.Sorted(slices.Values(reach.Indices)) {
+			_, _ = h.Write([]byte(pattern))
+			_, _ = h.Write([]byte{0})
+		}
+		_, _ = h.Write([]byte("limited"))
+	}
+	_, _ = h.Write([]byte{0})
 	_, _ = h.Write(params)
 	return [sha256.Size]byte(h.Sum(sum[:0]))
 }
@@ -72,7 +82,7 @@ func (s *server) runOnce(c echo.Context, e execution) (wire.Reply, error) {
 		header.Set(headerExecutionID, begun.Execution.ID)
 		if !begun.Known {
 			header.Del(headerReplayed)
-			return s.runBegun(c, e, &begun.Execution)
+			return s.runBegun(c, e, &begun.Execution, deadline)
 		}
 		header.Set(headerReplayed, "true")
 		found, err := s.awaitEnd(ctx, &begun.Execution, deadline)
@@ -95,7 +105,7 @@ func left(e *ledger.Execution) bool {
 }
 
 // runBegun runs an execution that the ledger has on record as running.
-func (s *server) runBegun(c echo.Context, e execution, begun *ledger.Execution) (wire.Reply, error) {
+func (s *server) runBegun(c echo.Context, e execution, begun *ledger.Execution, deadline time.Time) (wire.Reply, error) {
 	defer s.rotation.executing.enter()()
 	ending := ledger.Ending{Seq: begun.Seq, State: ledger.Done}
 	request, err := s.request(c, e.Params)
@@ -104,7 +114,7 @@ func (s *server) runBegun(c echo.Context, e execution, begun *ledger.Execution) 
 		ending.Attempt = attemptOf(&request, time.Now(), reply, err)
 	} else {
 		request.ExecutionID, request.Given, request.Attempt = begun.ID, true, begun.Attempt.Number
-		reply, ending.Attempt, err = s.ask(c, &request)
+		reply, ending.Attempt, err = s.ask(c, &request, time.Until(deadline)) // some of it may be spent with waiting
 	}
 	ending.Attempt.Number = begun.Attempt.Number
 	ending.Data = reply.Data

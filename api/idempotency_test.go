@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
+	"patchbay.dev/api/access"
 	"patchbay.dev/api/ledger"
 	"patchbay.dev/shared/wire"
 )
@@ -82,7 +83,7 @@ func TestSameKeyWithOtherParamsIsRefused(t *testing.T) {
 	for _, body := range []string{`{"params":{"message":"other"}}`, `{"params":{ "message":"hello"}}`} { // white space is bytes, too
 		for _, preference := range []string{"handling=lenient", "respond-async"} {
 			got := b.send("POST", executeA, body, edits(withKey("k"), prefer(preference)))
-			b.wantError(got, http.StatusUnprocessableEntity, "The Idempotency-Key was used for this connector with other params. Nothing was run.")
+			b.wantError(got, http.StatusUnprocessableEntity, "The Idempotency-Key was used for this connector with other params, or by a caller with another reach. Nothing was run.")
 			wantExecutionHeaders(t, got, "error")
 		}
 	}
@@ -325,4 +326,30 @@ func TestWithoutALedgerOnlyPlainExecutionsGoOn(t *testing.T) {
 	if err := b.server.ledger.Flush(t.Context()); err == nil {
 		t.Error("the ledger could be written")
 	}
+}
+
+// Nobody gets an answer, or a refusal, that depends on what another caller may reach.
+func TestKeyOfACallerWithAnotherReachIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.create("a", serverLogBody)
+	b.work(".server-log", func(wire.Request, nats.Header) wire.Reply { return wire.Reply{} })
+	all := b.key(access.Privileges{Read: []string{"*"}})
+	limited := b.key(access.Privileges{Read: []string{"*"}, Indices: []string{"a-*"}})
+	same := b.key(access.Privileges{Read: []string{"*"}, Indices: []string{"a-*"}})
+	b.must(b.send("POST", executeA, executeLog, edits(withKey("k"), limited)), http.StatusOK)
+	b.must(b.send("POST", executeA, executeLog, edits(withKey("k"), same)), http.StatusOK)
+	for _, preference := range []string{"handling=lenient", "respond-async"} {
+		b.must(b.send("POST", executeA, executeLog, edits(withKey("k"), all, prefer(preference))), http.StatusUnprocessableEntity)
+	}
+}
+
+// An id of a submission that was taken would make the submission seem to have come
+// before.
+func TestIDsOfSubmissionsAreReserved(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.create("a", serverLogBody)
+	b.wantError(b.send("POST", executeA, executeLog, header("Patchbay-Execution-Id", "submitted-x-1")), http.StatusBadRequest,
+		"[request headers.patchbay-execution-id]: what begins with submitted- is the id of a submission")
 }

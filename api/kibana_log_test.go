@@ -84,16 +84,18 @@ func TestKibanaLogQueriesAreChecked(t *testing.T) {
 	b := setup(t)
 	const start = `"date_start":"2020-01-01T00:00:00Z"`
 	for body, want := range map[string]string{
-		`{}`:                                                "[request body.date_start]: expected value of type [string] but got [undefined]",
-		`{"date_start":"now"}`:                              "[request body.date_start]: a time like 2026-01-02T03:04:05Z is expected",
-		`{` + start + `,"per_page":0}`:                      "[request.per_page]: a whole number from 1 to 1000 is expected",
-		`{` + start + `,"per_page":1.5}`:                    "[request.per_page]: a whole number from 1 to 1000 is expected",
-		`{` + start + `,"page":-1}`:                         "[request.page]: a whole number from 1 is expected, and no more than 10000 entries in all",
-		`{` + start + `,"page":1001}`:                       "[request.page]: a whole number from 1 is expected, and no more than 10000 entries in all",
-		`{` + start + `,"namespaces":["A"]}`:                "[request.namespaces]: " + access.SpaceRule,
-		`{` + start + `,"sort":[{"foo":{"order":"asc"}}]}`:  "[request body.sort.0.foo]: definition for this key is missing",
-		`{` + start + `,"filter":"kibana.x: y"}`:            `[request.filter]: "kibana.x: y" is not understood; event.outcome, kibana.saved_objects.id and message are`,
-		`{` + start + `,"filter":"event.outcome: warning"}`: `[request.filter]: "event.outcome: warning" is not understood; event.outcome, kibana.saved_objects.id and message are`,
+		`{}`:                                                           "[request body.date_start]: expected value of type [string] but got [undefined]",
+		`{"date_start":"now"}`:                                         "[request body.date_start]: a time like 2026-01-02T03:04:05Z is expected",
+		`{` + start + `,"per_page":0}`:                                 "[request.per_page]: a whole number from 1 to 1000 is expected",
+		`{` + start + `,"per_page":1.5}`:                               "[request.per_page]: a whole number from 1 to 1000 is expected",
+		`{` + start + `,"page":-1}`:                                    "[request.page]: a whole number from 1 is expected, and no more than 10000 entries in all",
+		`{` + start + `,"page":1001}`:                                  "[request.page]: a whole number from 1 is expected, and no more than 10000 entries in all",
+		`{` + start + `,"namespaces":["A"]}`:                           "[request.namespaces]: " + access.SpaceRule,
+		`{` + start + `,"sort":[{"foo":{"order":"asc"}}]}`:             "[request body.sort.0.foo]: definition for this key is missing",
+		`{` + start + `,"filter":"kibana.saved_objects.id: al*"}`:      `[request.filter]: "kibana.saved_objects.id: al*" is not understood; event.outcome, kibana.saved_objects.id and message are`,
+		`{` + start + `,"filter":"kibana.saved_objects.id: (a or b)"}`: `[request.filter]: "kibana.saved_objects.id: (a or b)" is not understood; event.outcome, kibana.saved_objects.id and message are`,
+		`{` + start + `,"filter":"kibana.x: y"}`:                       `[request.filter]: "kibana.x: y" is not understood; event.outcome, kibana.saved_objects.id and message are`,
+		`{` + start + `,"filter":"event.outcome: warning"}`:            `[request.filter]: "event.outcome: warning" is not understood; event.outcome, kibana.saved_objects.id and message are`,
 	} {
 		b.wantError(b.sendBad("POST", kibanaLogPath+"_logs", body), http.StatusBadRequest, want)
 	}

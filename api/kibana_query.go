@@ -140,12 +140,15 @@ func parseLogFilter(text string) (ledger.Filter, error) {
 		if term == nil {
 			return f, unknownFilter(part)
 		}
-		value := strings.Trim(term[2], `"*`)
+		value := strings.Trim(term[2], `"`)
 		switch term[1] {
 		case "message", "error.message":
 			// The pages ask for the same text in both.
 			f.Text = strings.ReplaceAll(strings.Trim(logFilterOr.Split(term[2], 2)[0], `"*`), `\`, "")
 		case "kibana.saved_objects.id":
+			if !connectorID.MatchString(value) || f.ConnectorID != "" { // several, or a pattern
+				return f, unknownFilter(part)
+			}
 			f.ConnectorID = value
 		case "event.outcome", "kibana.alerting.outcome":
 			for _, word := range logFilterOr.Split(strings.Trim(term[2], "()"), -1) {

@@ -30,6 +30,13 @@ func (s *server) around(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := s.limitRead(c); err != nil {
 			return err
 		}
+		if isBulk(c) {
+			// Before any answer: a server that does not answer while it reads would wait
+			// for the end of a stream before it refuses it.
+			if err := http.NewResponseController(c.Response()).EnableFullDuplex(); err != nil {
+				return fmt.Errorf("answer while reading: %w", err)
+			}
+		}
 		identify(c)
 		if err := markExecution(c); err != nil {
 			return err
@@ -43,6 +50,8 @@ func (s *server) around(next echo.HandlerFunc) echo.HandlerFunc {
 		return next(c)
 	}
 }
+
+func isBulk(c echo.Context) bool { return strings.HasSuffix(c.Path(), "/_bulk_execute") }
 
 // limitRead gives the client a time for its body. It holds for every route, also
 // one that answers without reading: the server reads what is left.

@@ -28,6 +28,10 @@ type Line struct {
 // everything that may pass, any other error: then the line comes again.
 type Submit func(ctx context.Context, space string, lines []Line) []error
 
+// SubmittedPrefix begins the ids of executions that were submitted over the broker.
+// Nobody else may choose such an id: the line that has it would seem to have come before.
+const SubmittedPrefix = "submitted-"
+
 // Refused says that a line can never be accepted.
 type Refused struct{ Reason string } // nothing of the params
 
@@ -111,7 +115,7 @@ func (i *inbox) line(msg jetstream.Msg) (Line, error) {
 	}
 	h := msg.Headers()
 	return Line{
-		ID:  fmt.Sprintf("submitted-%s-%d", i.born, about.Sequence.Stream),
+		ID:  fmt.Sprintf(SubmittedPrefix+"%s-%d", i.born, about.Sequence.Stream),
 		Key: cmp.Or(h.Get(keyHeader), h.Get(jetstream.MsgIDHeader)), Body: msg.Data(),
 		Traceparent: h.Get("traceparent"), Tracestate: h.Get("tracestate"),
 	}, nil

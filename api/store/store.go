@@ -117,7 +117,8 @@ func (s *Store) prepare(ctx context.Context, alone bool) error {
 		return errors.Join(sqlite.Check(ctx, s.write), sqlite.Migrate(ctx, s.write, migrations, true))
 	}
 	err := sqlite.Migrate(ctx, s.write, migrations, alone)
-	if errors.Is(err, sqlite.ErrOlder) {
+	// Two that make a new file at once find it locked, whatever they would wait.
+	for try := 0; try < 3 && (errors.Is(err, sqlite.ErrOlder) || errors.Is(sqlite.Explain(err), sqlite.ErrLocked)); try++ {
 		if alone, err = s.waitLock(ctx, s.options.BusyTimeout); err == nil {
 			err = sqlite.Migrate(ctx, s.write, migrations, alone)
 		}
