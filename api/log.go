@@ -19,7 +19,7 @@ func (s *server) logExecution(c echo.Context, r *wire.Request, attempt ledger.At
 	}
 	s.ledger.Log(ledger.Record{
 		ID: r.ExecutionID, Space: r.Space, ConnectorID: r.Connector.ID, ConnectorName: r.Connector.Name, Type: r.Connector.Type,
-		Attempt: attempt, Bytes: len(r.Params), TraceID: traceID(c.Request().Header.Get("Traceparent")),
+		Attempt: attempt, Bytes: len(r.Params), TraceID: traceID(c.Request().Header.Get("Traceparent")), Given: r.Given,
 	})
 }
 

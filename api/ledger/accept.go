@@ -31,8 +31,8 @@ type Submission struct {
 // Acceptance is what came of a submission.
 type Acceptance struct {
 	Execution Execution // the new one or, with the same key and request, the one from before
-	Known     bool      // it is one from before
-	Err       error     // ErrExists, ErrKeyReused, ErrFull, ErrConnectorFull; nil if it is accepted
+	Known     bool      // it is one from before; beside ErrExists: it looks like this very submission
+	Err       error     // ErrExists, ErrKeyReused, ErrRunning, ErrFull, ErrConnectorFull; nil if it is accepted
 }
 
 // place returns where s is queued.
@@ -50,21 +50,18 @@ func (s *Submission) traceID() string {
 // submission, in order. When it returns without an error they are on disk. An error
 // says that none was accepted. A submission whose key and request are those of an
 // execution that may be run again, as [Ledger.Begin] says, is that execution's next
-// attempt, under its id.
+// attempt, under its id. [ErrRunning] if somebody has that execution run and waits for it:
+// whether it will be carried out is not known yet, and nothing queues it.
 func (l *Ledger) Accept(ctx context.Context, submissions []Submission) ([]Acceptance, error) {
 	accesses := make([]string, len(submissions))
 	acceptances := make([]Acceptance, len(submissions))
 	o := &op{weight: len(submissions)}
 	for i := range submissions {
 		o.bytes += len(submissions[i].Params)
-		if submissions[i].Access == nil {
-			continue
+		var err error
+		if accesses[i], err = accessText(submissions[i].Access); err != nil {
+			return nil, err
 		}
-		access, err := json.Marshal(submissions[i].Access)
-		if err != nil {
-			return nil, fmt.Errorf("encode an access: %w", err)
-		}
-		accesses[i] = string(access)
 	}
 	o.apply = func(g *group) error {
 		for i := range submissions {
@@ -79,6 +76,18 @@ func (l *Ledger) Accept(ctx context.Context, submissions []Submission) ([]Accept
 		return nil, err
 	}
 	return acceptances, nil
+}
+
+// accessText is how an access stands in the database; "" for none.
+func accessText(a *wire.Access) (string, error) {
+	if a == nil {
+		return "", nil
+	}
+	text, err := json.Marshal(a)
+	if err != nil {
+		return "", fmt.Errorf("encode an access: %w", err)
+	}
+	return string(text), nil
 }
 
 func (g *group) accept(s *Submission, access string) (Acceptance, error) {
@@ -98,6 +107,8 @@ func (g *group) accept(s *Submission, access string) (Acceptance, error) {
 		return Acceptance{}, err
 	}
 	switch {
+	case before.Known && before.Execution.State == Running && !before.Execution.Durable:
+		return Acceptance{Execution: before.Execution, Err: ErrRunning}, nil
 	case before.settled:
 		return before.Acceptance, nil
 	case full != nil:

@@ -4,14 +4,18 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"patchbay.dev/shared/wire"
 )
 
 // Begin records that an execution with a key, which somebody waits for, is about to
 // run. An execution from before with the same key and request is Known, unless it may
-// be run again: it is Done, and its outcome is an error that advises to retry, or
-// cancelled, or unknown and Safe. Then it is the same execution with its next attempt.
+// be run again: it is Done, and was cancelled before its first attempt, or its outcome is
+// an error that advises to retry, or it is unknown or cancelled and Safe; or it is a dead
+// letter whose attempts or time were used up. Then it is the same execution with its next
+// attempt.
 func (l *Ledger) Begin(ctx context.Context, s Submission) (Acceptance, error) {
 	var a Acceptance
 	err := l.do(ctx, &op{weight: 1, apply: func(g *group) (err error) {
@@ -74,7 +78,9 @@ func (g *group) before(s *Submission) (earlier, error) {
 	if err := g.row(selectByID, s.Space, s.ID).Scan(r.dest()...); err != nil {
 		return earlier{}, ignoreNoRows(err)
 	}
-	return earlier{Acceptance{Execution: r.execution(), Err: ErrExists}, true}, nil
+	e := r.execution()
+	same := e.Durable && e.ConnectorID == s.ConnectorID && e.Key == s.Key && e.Bytes == len(s.Params)
+	return earlier{Acceptance{Execution: e, Known: same, Err: ErrExists}, true}, nil
 }
 
 func (g *group) beforeByKey(s *Submission) (earlier, error) {
@@ -86,14 +92,15 @@ func (g *group) beforeByKey(s *Submission) (earlier, error) {
 	}
 	e := r.execution()
 	ended := e.State == Done || e.State == Dead
-	if ended && g.now.Sub(e.CreatedAt) >= g.ledger.options.KeyAge {
+	another := e.Type != s.Type // the connector was made anew
+	if ended && (another || g.now.Sub(keyTime(e.CreatedAt, e.QueuedAt, e.EndedAt)) >= g.ledger.options.KeyAge) {
 		_, err := g.exec(releaseKey, e.Seq)
 		return earlier{}, err
 	}
-	if !bytes.Equal(fingerprint, s.Fingerprint[:]) {
+	if another || !bytes.Equal(fingerprint, s.Fingerprint[:]) {
 		return earlier{Acceptance{Execution: e, Err: ErrKeyReused}, true}, nil
 	}
-	if e.State == Done && again(e.Outcome, r.attempt.retry, safe) {
+	if ended && again(&e, r.attempt.retry, safe) {
 		return earlier{Acceptance{Execution: e}, false}, nil
 	}
 	return earlier{Acceptance{Execution: e, Known: true}, true}, nil
@@ -106,11 +113,20 @@ func ignoreNoRows(err error) error {
 	return err
 }
 
-// again reports whether the same request may be run again after it ended so.
-func again(outcome wire.Outcome, retry string, safe bool) bool {
-	switch outcome {
-	case Cancelled:
-		return true
+// keyTime is when the age of a key begins: what was replayed or run again may have been
+// carried out long after it was created.
+func keyTime(created, queued, ended time.Time) time.Time {
+	return slices.MaxFunc([]time.Time{created, queued, ended}, time.Time.Compare)
+}
+
+// again reports whether the same request may be run again after e, which has ended.
+func again(e *Execution, retry string, safe bool) bool {
+	if e.State == Dead {
+		return (e.Class == Exhausted || e.Class == Expired) && (safe || e.Outcome != wire.Unknown)
+	}
+	switch e.Outcome {
+	case Cancelled: // who left may have had it carried out; with advice it was not run
+		return safe || e.Attempt.Number == 0 || advisesAgain(retry)
 	case wire.Error:
 		return advisesAgain(retry)
 	case wire.Unknown:
@@ -123,17 +139,19 @@ func again(outcome wire.Outcome, retry string, safe bool) bool {
 const (
 	deleteAnswer = `DELETE FROM answer WHERE seq = ?`
 	requeue      = `UPDATE execution SET state = 'queued', durable = 1, class = '', queued_at = ?, due_at = ?, bytes = ?, trace_id = ?,
-		max_attempts = attempt + ?, attempts = ?, safe = ?, settle_us = ?, lost = 0 WHERE seq = ?`
-	callAgain = `UPDATE execution SET durable = 0, class = '', max_attempts = attempt + 1 WHERE seq = ?`
+		max_attempts = attempt + ?, attempts = ?, safe = ?, settle_us = ?, lost = 0, replayable = 0 WHERE seq = ?`
+	callAgain = `UPDATE execution SET durable = 0, class = '', replayable = 0, max_attempts = attempt + 1 WHERE seq = ?`
 )
 
-// again readies an execution that is Done for another attempt: queued with what s
-// brings or, with nil, to be begun by [group.attempt].
+// again readies an execution that has ended for another attempt: queued with what s
+// brings or, with nil, to be begun by [group.attempt]. What a dead letter kept goes.
 func (g *group) again(e *Execution, s *Submission) error {
-	if _, err := g.exec(deleteAnswer, e.Seq); err != nil {
-		return err
+	for _, statement := range []string{deleteAnswer, deletePayload} {
+		if _, err := g.exec(statement, e.Seq); err != nil {
+			return err
+		}
 	}
-	e.Class, e.EndedAt = "", moment(0)
+	e.Class, e.EndedAt, e.Attempt.Last, e.Replayable = "", moment(0), false, false
 	if s == nil {
 		e.Durable, e.MaxAttempts = false, e.Attempt.Number+1
 		_, err := g.exec(callAgain, e.Seq)

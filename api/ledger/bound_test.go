@@ -80,16 +80,16 @@ func TestRoomComesBackWithTheEnd(t *testing.T) {
 	l.mustEnd(t, failed(1, 2, Dead))
 	l.mustAccept(t, example("c"))
 	wantFull("after one more")
-	if _, err := l.ReplayOne(t.Context(), "default", "a"); !errors.Is(err, ErrFull) {
+	if _, err := l.ReplayOne(t.Context(), "default", "a", nil); !errors.Is(err, ErrFull) {
 		t.Errorf("replay: %v", err)
 	}
-	if n, _, err := l.Replay(t.Context(), Filter{}, 0, false); n != 0 || !errors.Is(err, ErrFull) {
+	if n, _, err := l.Replay(t.Context(), Filter{}, 0, false, nil); n != 0 || !errors.Is(err, ErrFull) {
 		t.Errorf("replay: %d, %v", n, err)
 	}
 	if err := l.Discard(t.Context(), "default", "c"); err != nil {
 		t.Error(err)
 	}
-	if _, err := l.ReplayOne(t.Context(), "default", "a"); err != nil {
+	if _, err := l.ReplayOne(t.Context(), "default", "a", nil); err != nil {
 		t.Error(err)
 	}
 	l.wantQueued(t, 2, 2)

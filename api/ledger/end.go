@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"patchbay.dev/api/sqlite"
 	"patchbay.dev/shared/wire"
 )
 
@@ -32,8 +31,9 @@ const (
 )
 
 // End records how an attempt ended, of a Job or of an execution that Begin recorded.
-// It is on disk when it returns. It keeps trying, with backoff, while the disk is full
-// or locked, until ctx ends. [ErrNotFound] if that attempt is not running. Something
+// It is on disk when it returns. Whatever keeps it from being written, as a full disk
+// does, it keeps trying, with backoff, until ctx ends or the ledger is closed.
+// [ErrNotFound] if that attempt is not running. Something
 // that was not run and is Done nevertheless may be asked for again: it is recorded with
 // the advice to.
 func (l *Ledger) End(ctx context.Context, e Ending) error {
@@ -41,9 +41,9 @@ func (l *Ledger) End(ctx context.Context, e Ending) error {
 		l.sealing.RLock()
 		defer l.sealing.RUnlock()
 	}
-	sealed, err := l.sealedParams(ctx, &e)
-	if err != nil {
-		return err
+	sealed, left := l.sealedParams(ctx, &e)
+	if left {
+		defer l.unsealed.Store(true) // once it is dead, so that no sweep comes too early
 	}
 	o := &op{weight: 1, bytes: len(e.Data), apply: func(g *group) error {
 		if err := g.conclude(&e, sealed); err != nil {
@@ -53,7 +53,7 @@ func (l *Ledger) End(ctx context.Context, e Ending) error {
 	}}
 	for wait := firstWait; ; wait = min(2*wait, maxWait) {
 		err := l.do(ctx, o)
-		if err == nil || !passes(err) {
+		if err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, errClosed) {
 			return err
 		}
 		select {
@@ -63,8 +63,6 @@ func (l *Ledger) End(ctx context.Context, e Ending) error {
 		}
 	}
 }
-
-func locked(err error) bool { return errors.Is(err, sqlite.ErrLocked) }
 
 const conclude = `
 UPDATE execution SET state = ?, class = ?, due_at = ?, lost = lost + ?, ended_at = ?, dispatch_us = ?, run_us = ?, outcome = ?,

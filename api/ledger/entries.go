@@ -57,11 +57,11 @@ func (l *Ledger) entries(ctx context.Context, f Filter, sorts []Sort, size, page
 	order += "last_key DESC, last_attempt DESC"
 	var total int
 	count, args := f.union("count(*) AS n")
-	if err := l.read.QueryRowContext(ctx, "SELECT sum(n) FROM ("+count+")", args...).Scan(&total); err != nil {
+	if err := l.lists.QueryRowContext(ctx, "SELECT sum(n) FROM ("+count+")", args...).Scan(&total); err != nil {
 		return nil, 0, err
 	}
 	query, args := f.union(selected)
-	rows, err := l.read.QueryContext(ctx, query+" ORDER BY "+order+" LIMIT ? OFFSET ?", append(args, size, (page-1)*size)...)
+	rows, err := l.lists.QueryContext(ctx, query+" ORDER BY "+order+" LIMIT ? OFFSET ?", append(args, size, (page-1)*size)...)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -94,7 +94,7 @@ func (l *Ledger) Outcomes(ctx context.Context, f Filter) (map[wire.Outcome]int, 
 
 func (l *Ledger) outcomes(ctx context.Context, f Filter) (map[wire.Outcome]int, error) {
 	query, args := f.union("x.outcome AS outcome")
-	rows, err := l.read.QueryContext(ctx, "SELECT outcome, count(*) FROM ("+query+") GROUP BY outcome", args...)
+	rows, err := l.lists.QueryContext(ctx, "SELECT outcome, count(*) FROM ("+query+") GROUP BY outcome", args...)
 	if err != nil {
 		return nil, err
 	}

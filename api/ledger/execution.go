@@ -68,7 +68,7 @@ type Execution struct {
 	Outcome       wire.Outcome // of the last attempt; "" for none yet
 	Class         Class        // "" unless it failed
 	CreatedAt     time.Time
-	QueuedAt      time.Time // accepted or, later, replayed: its age counts from here
+	QueuedAt      time.Time // accepted or, replayed, due for the first time: its age counts from here
 	DueAt         time.Time // of the next attempt, while queued
 	EndedAt       time.Time // zero before
 	Attempt       Attempt   // the last one that began; zero for none

@@ -68,6 +68,7 @@ type group struct {
 	queued  bool
 	drained int        // durable executions that ended
 	ended   []watchKey // of any kind
+	dropped int        // records
 }
 
 func (g *group) apply(ops []*op, records []Record) error {
@@ -121,6 +122,7 @@ func (g *group) publish() {
 		l.pace.add(g.now, g.drained)
 	}
 	l.watches.end(g.ended)
+	l.log.lose(g.dropped)
 	if g.queued {
 		signal(l.changed)
 	}

@@ -131,7 +131,9 @@ func TestSameKeyRunsAgainWhatIsNotFinal(t *testing.T) {
 		{"error for now", failure(wire.RetryLater()), false, false, true},
 		{"error until then", failure(wire.RetryAt(epoch)), false, false, true},
 		{"not run", failure(wire.Retry{}), true, false, true},
-		{"cancelled", Attempt{Number: 1, Outcome: Cancelled}, false, false, true},
+		{"cancelled", Attempt{Number: 1, Outcome: Cancelled}, false, false, false},
+		{"cancelled and safe", Attempt{Number: 1, Outcome: Cancelled}, false, true, true},
+		{"cancelled and not run", Attempt{Number: 1, Outcome: Cancelled}, true, false, true},
 		{"unknown", unknown, false, false, false},
 		{"unknown and safe", unknown, false, true, true},
 	} {
@@ -176,14 +178,16 @@ func TestSameKeyRunsAgainWhatIsNotFinal(t *testing.T) {
 	}
 }
 
-func TestDeadLetterIsFinalForItsKey(t *testing.T) {
+func TestDeadLetterMayBeFinalForItsKey(t *testing.T) {
 	t.Parallel()
-	l := setup(t, Options{})
-	l.kill(t, keyed("a", 1))
-	if a := l.accept1(t, keyed("b", 1)); !a.Known || a.Execution.State != Dead {
-		t.Errorf("%+v", a)
-	}
-	if a := l.begin(t, keyed("b", 1)); !a.Known || a.Execution.State != Dead {
-		t.Errorf("%+v", a)
+	for _, class := range []Class{Refused, Unknown, Poison, TooLarge, Deleted} {
+		l := setup(t, Options{})
+		l.die(t, keyed("a", 1), class, wire.Error)
+		if a := l.accept1(t, keyed("b", 1)); !a.Known || a.Execution.State != Dead {
+			t.Errorf("%s: %+v", class, a)
+		}
+		if a := l.begin(t, keyed("b", 1)); !a.Known || a.Execution.State != Dead {
+			t.Errorf("%s: %+v", class, a)
+		}
 	}
 }

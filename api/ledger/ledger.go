@@ -74,6 +74,7 @@ type Ledger struct {
 	writer  *sql.Conn
 	directs directs
 	read    *sqlx.DB
+	lists   *sqlx.DB // for what may take long
 
 	ops     chan *op
 	closing chan struct{} // closed when no more are taken

@@ -101,7 +101,7 @@ func (l *Ledger) List(ctx context.Context, f Filter, s Sort, size int, token str
 }
 
 func (l *Ledger) page(ctx context.Context, query string, args []any, s Sort, size int) (page Page, err error) {
-	rows, err := l.read.QueryContext(ctx, query, args...)
+	rows, err := l.lists.QueryContext(ctx, query, args...)
 	if err != nil {
 		return page, err
 	}

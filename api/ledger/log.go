@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -16,6 +17,7 @@ type Record struct {
 	Attempt                                     Attempt
 	Bytes                                       int
 	TraceID                                     string
+	Given                                       bool // the caller chose the id, and may have used it before
 }
 
 // Bounds of the log, in records.
@@ -25,8 +27,9 @@ const (
 	groupRecords = 512   // in one transaction, so that others need not wait long for it
 )
 
-// Log has a record written in a while, in a group with others; it never waits. When
-// too many wait it is dropped and counted.
+// Log has a record written in a while, in a group with others; it never waits. With a
+// given id that was logged before for the same connector it is the next attempt of that
+// execution. When too many wait, or the id is another's, it is dropped and counted.
 func (l *Ledger) Log(r Record) { l.log.add(&r) }
 
 // Flush returns when everything that was logged before is written or, with an error,
@@ -97,6 +100,16 @@ func (b *buffer) settle(n, lost int) {
 	b.dropped += lost
 }
 
+// lose counts records that were not written, of those that wrote settles.
+func (b *buffer) lose(n int) {
+	if n == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.dropped += n
+}
+
 // none reports whether no record waits.
 func (b *buffer) none() bool {
 	b.mu.Lock()
@@ -140,12 +153,22 @@ const recordRows = 32
 
 var insertRecords = intoRecord + recordValues + strings.Repeat(", "+recordValues, recordRows-1) + onConflict
 
-// records inserts what was logged. An id that exists is left as it is.
+// records inserts what was logged.
 func (g *group) records(records []Record) error {
 	statements := &g.ledger.directs
 	for len(records) > 0 {
+		if records[0].Given {
+			known, err := g.recordAgain(&records[0])
+			if err != nil {
+				return fmt.Errorf("record an attempt: %w", explain(err))
+			}
+			if known {
+				records = records[1:]
+				continue
+			}
+		}
 		d, n := &statements.record, 1
-		if len(records) >= recordRows {
+		if len(records) >= recordRows && !slices.ContainsFunc(records[:recordRows], given) {
 			d, n = &statements.records, recordRows
 		}
 		args := d.args

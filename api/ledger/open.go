@@ -10,12 +10,18 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/jmoiron/sqlx"
+
 	"patchbay.dev/api/sqlite"
 )
 
 // readers is how many connections read at once: more than the cores of a small
-// machine only add contention in SQLite.
-const readers = 4
+// machine only add contention in SQLite. listers are those for what may walk over the
+// whole log: the queue does not wait for them.
+const (
+	readers = 4
+	listers = 2
+)
 
 // busyTimeout is how long to wait for the lock of another process, which nothing but a
 // backup or someone's shell can have.
@@ -30,8 +36,9 @@ var migrations embed.FS
 
 // Open opens the database in dir, which is made if it does not exist, and brings its
 // tables up to date. The caller has the directory to itself. Durable executions that
-// were running are queued again (their attempt counts; if it is not Safe they are
-// dead with the class Unknown), others are Done with an unknown outcome.
+// were running are queued again (their attempt counts: after the last one they are dead
+// with the class Exhausted, and those that are not Safe with the class Unknown), others
+// are Done with an unknown outcome.
 func Open(ctx context.Context, dir string, options Options) (*Ledger, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
@@ -60,12 +67,12 @@ func Open(ctx context.Context, dir string, options Options) (*Ledger, error) {
 	return l, nil
 }
 
-// Params of the driver. What is deleted is overwritten with zeroes where its page is
-// written anyway: params that were run are gone from the file but for large ones, whose
-// pages wait to be used again, and from the WAL when it begins anew. Statements are
-// prepared once: that takes longer than most of them.
+// Params of the driver. What is deleted is overwritten with zeroes, also where that
+// writes more pages: params that were run or sealed are gone from the file, large ones
+// too, and from the WAL when it begins anew. Statements are prepared once: that takes
+// longer than most of them.
 var (
-	writerParams = url.Values{"_secure_delete": {"FAST"}, "_cache_size": {"-16000"}, "_stmt_cache_size": {"64"}}
+	writerParams = url.Values{"_secure_delete": {"TRUE"}, "_cache_size": {"-16000"}, "_stmt_cache_size": {"64"}}
 	readerParams = url.Values{"_stmt_cache_size": {"32"}}
 )
 
@@ -96,6 +103,9 @@ func (l *Ledger) open(ctx context.Context, file string) (err error) {
 	if l.read, err = sqlite.Readers(file, busyTimeout, readerParams, readers); err != nil {
 		return err
 	}
+	if l.lists, err = sqlite.Readers(file, busyTimeout, readerParams, listers); err != nil {
+		return err
+	}
 	if l.writer, err = l.db.Conn(ctx); err != nil {
 		return err
 	}
@@ -123,8 +133,10 @@ func (l *Ledger) Close() error {
 
 func (l *Ledger) closeFile() error {
 	var errs []error
-	if l.read != nil {
-		errs = append(errs, l.read.Close())
+	for _, db := range []*sqlx.DB{l.read, l.lists} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
 	}
 	if l.writer != nil {
 		errs = append(errs, l.directs.close(), l.writer.Close())

@@ -192,7 +192,7 @@ func TestTablesAreStrictAndWritesAreSynced(t *testing.T) {
 		}
 		return nil
 	}})
-	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "secure_delete": "2"}
+	want := map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "secure_delete": "1"}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("pragmas (-want +got):\n%s%v", diff, err)
 	}

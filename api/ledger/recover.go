@@ -12,9 +12,9 @@ const interrupted = "the execution was running when Patchbay stopped; whether it
 
 const (
 	requeueRunning = `UPDATE execution SET state = 'queued', due_at = ?1 + settle_us, ended_at = ?1, outcome = 'unknown', message = ?2,
-		source = 'framework' WHERE state = 'running' AND durable = 1 AND safe = 1`
-	buryRunning = `UPDATE execution SET state = 'dead', class = 'unknown', ended_at = ?1, outcome = 'unknown', message = ?2,
-		retry = 'false', source = 'framework', replayable = ?3 WHERE state = 'running' AND durable = 1`
+		source = 'framework' WHERE state = 'running' AND durable = 1 AND safe = 1 AND attempt < max_attempts`
+	buryRunning = `UPDATE execution SET state = 'dead', class = iif(safe, 'exhausted', 'unknown'), ended_at = ?1, outcome = 'unknown',
+		message = ?2, retry = iif(safe, '', 'false'), source = 'framework', replayable = ?3 WHERE state = 'running' AND durable = 1`
 	endRunning = `UPDATE execution SET state = 'done', class = 'unknown', ended_at = ?1, outcome = 'unknown', message = ?2,
 		retry = 'false', source = 'framework' WHERE state = 'running'`
 )
@@ -48,7 +48,7 @@ func (l *Ledger) recover(ctx context.Context) error {
 // before ended.
 type Recovered struct {
 	Queued  int64 // again, since they are safe to repeat
-	Dead    int64 // since they are not
+	Dead    int64 // since they are not, or have had all their attempts
 	Unknown int64 // of which somebody waited for the answer
 }
 

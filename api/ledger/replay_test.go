@@ -18,7 +18,7 @@ func TestReplayedLetterRunsUnderItsIDAndKey(t *testing.T) {
 	s.Access = &wire.Access{Key: "k", Indices: []string{"a"}}
 	dead := l.kill(t, s)
 	now := l.pass(48 * time.Hour)
-	e, err := l.ReplayOne(t.Context(), "default", "a")
+	e, err := l.ReplayOne(t.Context(), "default", "a", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestReplayedLetterRunsUnderItsIDAndKey(t *testing.T) {
 	}
 	// Dead again its params are still there, and not sealed twice.
 	l.mustEnd(t, failed(e.Seq, 2, Dead))
-	if e, err = l.ReplayOne(t.Context(), "default", "a"); err != nil || e.MaxAttempts != 5 {
+	if e, err = l.ReplayOne(t.Context(), "default", "a", nil); err != nil || e.MaxAttempts != 5 {
 		t.Errorf("%+v, %v", e, err)
 	}
 	if again := l.mustClaim(t, e.Seq); string(again.SealedParams) != string(job.SealedParams) {
@@ -55,11 +55,11 @@ func TestReplayOfWhatIsNoDeadLetterIsRefused(t *testing.T) {
 	l.mustAccept(t, example("queued"))
 	l.kill(t, example("dead"))
 	for id, want := range map[string]error{"queued": ErrNotDead, "dead": ErrNoParams, "nobody": ErrNotFound} {
-		if _, err := l.ReplayOne(t.Context(), "default", id); !errors.Is(err, want) {
+		if _, err := l.ReplayOne(t.Context(), "default", id, nil); !errors.Is(err, want) {
 			t.Errorf("%s: error %v, want %v", id, err, want)
 		}
 	}
-	if _, err := l.ReplayOne(t.Context(), "other", "dead"); !errors.Is(err, ErrNotFound) {
+	if _, err := l.ReplayOne(t.Context(), "other", "dead", nil); !errors.Is(err, ErrNotFound) {
 		t.Errorf("another space: %v", err)
 	}
 	l.wantQueued(t, 1, 1)
@@ -94,7 +94,7 @@ func TestReplayByFilterSpreadsWhatIsDue(t *testing.T) {
 	}
 	filter := Filter{ConnectorID: "alerts", Spaces: []string{"default"}, Classes: []Class{Exhausted}}
 	for _, dryRun := range []bool{true, false} {
-		replayed, skipped, err := l.Replay(t.Context(), filter, 10, dryRun)
+		replayed, skipped, err := l.Replay(t.Context(), filter, 10, dryRun, nil)
 		if replayed != letters-3 || skipped != 1 || err != nil {
 			t.Errorf("dry run %t: %d replayed, %d skipped, %v", dryRun, replayed, skipped, err)
 		}
@@ -153,7 +153,9 @@ func TestDiscard(t *testing.T) {
 func TestDiscardedExecutionMayBeAskedForAgain(t *testing.T) {
 	t.Parallel()
 	l := setup(t, Options{})
-	seq := l.mustAccept(t, keyed("a", 1))[0].Seq
+	s := keyed("a", 1)
+	s.Safe = true
+	seq := l.mustAccept(t, s)[0].Seq
 	l.mustClaim(t, seq)
 	l.mustEnd(t, failed(seq, 1, Queued))
 	if err := l.Discard(t.Context(), "default", "a"); err != nil {

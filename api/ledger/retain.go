@@ -86,7 +86,7 @@ type old struct {
 }
 
 const selectOldest = `
-SELECT seq, created_at, state, ended_at, keyed, durable = 0 AND key = '' FROM execution WHERE seq > ? ORDER BY seq LIMIT ?`
+SELECT seq, created_at, queued_at, state, ended_at, keyed, durable = 0 AND key = '' AND attempt = 1 FROM execution WHERE seq > ? ORDER BY seq LIMIT ?`
 
 func (l *Ledger) walk(ctx context.Context, w *walk) error {
 	rows, err := l.read.QueryContext(ctx, selectOldest, w.seq, sweepPage)
@@ -97,19 +97,19 @@ func (l *Ledger) walk(ctx context.Context, w *walk) error {
 	seen := 0
 	for ; !w.ended && rows.Next(); seen++ {
 		var state State
-		var created, ended int64
+		var created, queued, ended int64
 		var keyed, plain bool
-		if err := rows.Scan(&w.seq, &created, &state, &ended, &keyed, &plain); err != nil {
+		if err := rows.Scan(&w.seq, &created, &queued, &state, &ended, &keyed, &plain); err != nil {
 			return err
 		}
-		w.look(state, moment(created), moment(ended), keyed, plain)
+		w.look(state, moment(created), moment(queued), moment(ended), keyed, plain)
 	}
 	w.ended = w.ended || seen < sweepPage
 	return rows.Err()
 }
 
 // look decides about one execution.
-func (w *walk) look(state State, created, ended time.Time, keyed, plain bool) {
+func (w *walk) look(state State, created, queued, ended time.Time, keyed, plain bool) {
 	o := w.options
 	tooMany := w.excess > 0
 	if state == Done {
@@ -121,7 +121,7 @@ func (w *walk) look(state State, created, ended time.Time, keyed, plain bool) {
 	}
 	age := w.now.Sub(ended)
 	switch {
-	case keyed && w.now.Sub(created) < o.KeyAge:
+	case keyed && w.now.Sub(keyTime(created, queued, ended)) < o.KeyAge:
 		// The same request would be run again.
 	case state == Done && (tooMany || age >= o.LogAge), state == Dead && age >= o.DeadAge:
 		w.old = append(w.old, old{w.seq, plain})
@@ -131,6 +131,7 @@ func (w *walk) look(state State, created, ended time.Time, keyed, plain bool) {
 const (
 	// A dead letter may have been replayed, and what was cancelled run again.
 	deleteEnded    = `DELETE FROM execution WHERE seq = ? AND state IN ('done', 'dead')`
+	deletePlain    = deleteEnded + ` AND attempt = 1`
 	deleteAttempts = `DELETE FROM attempt WHERE seq = ?`
 )
 
@@ -144,8 +145,12 @@ func (g *group) remove(piece []old) error {
 }
 
 func (g *group) removeOne(o old) error {
+	if o.plain {
+		_, err := g.exec(deletePlain, o.seq)
+		return err
+	}
 	deleted, err := g.change(deleteEnded, o.seq)
-	if err != nil || !deleted || o.plain {
+	if err != nil || !deleted {
 		return err
 	}
 	for _, statement := range []string{deleteAttempts, deletePayload, deleteAnswer} {

@@ -17,26 +17,21 @@ SELECT e.space, e.connector_id, e.type, e.id, p.params FROM execution e JOIN pay
 WHERE e.seq = ? AND p.params IS NOT NULL`
 
 // sealedParams seals the params of an execution that becomes a dead letter; nil if they
-// are sealed already, are not to be kept, or cannot be sealed now: then they stay as
-// they are until [Ledger.sealLeft] can.
-func (l *Ledger) sealedParams(ctx context.Context, e *Ending) ([]byte, error) {
+// are sealed already, are not to be kept, or cannot be sealed now: then they are left as
+// they are for [Ledger.sealLeft], and do not keep the end from being recorded.
+func (l *Ledger) sealedParams(ctx context.Context, e *Ending) (sealed []byte, left bool) {
 	if e.State != Dead || l.options.SealParams == nil {
-		return nil, nil
+		return nil, false
 	}
 	var s Sealed
 	err := l.read.QueryRowContext(context.WithoutCancel(ctx), selectParams, e.Seq).Scan(&s.Space, &s.ConnectorID, &s.Type, &s.ID, &s.Params)
-	if noRows(err) {
-		return nil, nil
+	if err == nil {
+		sealed, err = l.options.SealParams(s.Space, s.ConnectorID, s.Type, s.ID, s.Params)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("select the params of execution %d: %w", e.Seq, explain(err))
+		return nil, !noRows(err)
 	}
-	sealed, err := l.options.SealParams(s.Space, s.ConnectorID, s.Type, s.ID, s.Params)
-	if err != nil {
-		l.unsealed.Store(true)
-		return nil, nil //nolint:nilerr // a key that cannot be read must not keep the end from being recorded
-	}
-	return sealed, nil
+	return sealed, false
 }
 
 // AwaitSealed returns when all params are on disk whose sealing has begun.

@@ -72,7 +72,7 @@ func TestChangedIsSignalledForWhatIsQueued(t *testing.T) {
 	l.mustClaim(t, 1)
 	l.mustEnd(t, failed(1, 2, Dead))
 	changed("dead", false)
-	if _, err := l.ReplayOne(t.Context(), "default", "a"); err != nil {
+	if _, err := l.ReplayOne(t.Context(), "default", "a", nil); err != nil {
 		t.Error(err)
 	}
 	changed("replay", true)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"patchbay.dev/api/sqlite"
 )
 
 // What one transaction takes at most, so that nobody waits long for its end: weight is
@@ -165,4 +167,6 @@ func (w *scribe) write() {
 }
 
 // passes reports whether an error may pass by itself.
-func passes(err error) bool { return errors.Is(err, ErrDiskFull) || locked(err) }
+func passes(err error) bool {
+	return errors.Is(err, ErrDiskFull) || errors.Is(err, sqlite.ErrLocked)
+}
