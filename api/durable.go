@@ -152,6 +152,9 @@ func (s *server) submission(ctx context.Context, o origin, connectorID string, p
 
 // refusal is the answer to a submission that was not accepted.
 func (s *server) refusal(err error) error {
+	if errors.Is(err, ledger.ErrRunning) { // for somebody who waits for it: nothing queues it
+		return errStillRunning
+	}
 	if !errors.Is(err, ledger.ErrFull) && !errors.Is(err, ledger.ErrConnectorFull) {
 		return err
 	}

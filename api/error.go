@@ -132,7 +132,7 @@ func problemOfLedger(err error) *problem {
 		return &problem{status: http.StatusConflict, retryAfter: retryAfter,
 			message: "The execution with this Idempotency-Key has not ended yet. Ask again for its answer."}
 	case errors.Is(err, ledger.ErrRunning):
-		return &problem{status: http.StatusConflict, message: "The execution is running: it can be neither queued nor discarded now.", retryAfter: retryAfter}
+		return &problem{status: http.StatusConflict, message: "The execution is running. What runs cannot be discarded.", retryAfter: retryAfter}
 	case errors.Is(err, ledger.ErrNotDead):
 		return &problem{status: http.StatusConflict, message: "The execution is no dead letter."}
 	case errors.Is(err, ledger.ErrNoParams):

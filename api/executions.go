@@ -62,7 +62,7 @@ func (s *server) discardExecution(c echo.Context) error {
 
 // replayExecution queues a dead letter again.
 func (s *server) replayExecution(c echo.Context) error {
-	e, err := s.ledger.ReplayOne(c.Request().Context(), space(c), param(c, "id"), nil)
+	e, err := s.ledger.ReplayOne(c.Request().Context(), space(c), param(c, "id"), callerOf(c).access())
 	if err != nil {
 		return s.refusal(err)
 	}
@@ -79,7 +79,7 @@ type replayedBody struct {
 
 // replayExecutions queues the dead letters of the space again that a filter selects.
 func (s *server) replayExecutions(c echo.Context, asked replayAsked) error {
-	replayed, skipped, err := s.ledger.Replay(c.Request().Context(), asked.filter(space(c)), asked.rate, asked.DryRun, nil)
+	replayed, skipped, err := s.ledger.Replay(c.Request().Context(), asked.filter(space(c)), asked.rate, asked.DryRun, callerOf(c).access())
 	full := errors.Is(err, ledger.ErrFull) || errors.Is(err, ledger.ErrConnectorFull)
 	if err != nil && !(full && replayed > 0) {
 		return s.refusal(err)

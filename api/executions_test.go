@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
+	"patchbay.dev/api/access"
 	"patchbay.dev/api/ledger"
 	"patchbay.dev/shared/seal"
 	"patchbay.dev/shared/wire"
@@ -235,7 +237,7 @@ func TestDiscard(t *testing.T) {
 	running := b.accepted(b.send("POST", "/api/actions/connector/i/_execute", `{"params":{"documents":[{}]}}`, prefer("respond-async")), "").ExecutionID
 	await(t, taken)
 	got := b.send("DELETE", executionsPath+"/"+running, "")
-	b.wantError(got, http.StatusConflict, "The execution is running: it can be neither queued nor discarded now.")
+	b.wantError(got, http.StatusConflict, "The execution is running. What runs cannot be discarded.")
 	close(release)
 	b.ended("default", running)
 
@@ -382,5 +384,26 @@ func TestExecutionDiscardedBetweenAttemptsHasNoLastOne(t *testing.T) {
 	discarded := ledger.Execution{State: ledger.Done, Outcome: ledger.Cancelled, Attempt: ledger.Attempt{Number: 2}}
 	if got := presentExecution(&discarded).LastAttempt; got != nil {
 		t.Errorf("last attempt: %+v, want none", got)
+	}
+}
+
+// Else a dead letter would be a way to where the one who replays it may not write.
+func TestReplayHasTheReachOfWhoAsksForIt(t *testing.T) {
+	t.Parallel()
+	b := setupWith(t, options{queue: true})
+	b.create("a", serverLogBody)
+	requests := make(chan wire.Request, 2)
+	b.work(".server-log", func(r wire.Request, _ nats.Header) wire.Reply {
+		requests <- r
+		return wire.Reply{Failure: &wire.Failure{Message: "no", Retry: wire.RetryNever(), Source: wire.User}}
+	})
+	b.must(b.send("POST", executeA, executeLog, edits(header("Patchbay-Execution-Id", "e"), prefer("respond-async, wait=10"))), http.StatusOK)
+	if first := await(t, requests); first.Access != nil {
+		t.Errorf("access %+v, want no limit", first.Access)
+	}
+	limited := b.key(access.Privileges{All: []string{"*"}, Indices: []string{"a-*"}})
+	b.must(b.send("POST", executionsPath+"/e/_replay", "", limited), http.StatusAccepted)
+	if again := await(t, requests); again.Access == nil || !slices.Equal(again.Access.Indices, []string{"a-*"}) {
+		t.Errorf("access %+v, want that of who replays it", again.Access)
 	}
 }

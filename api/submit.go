@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"patchbay.dev/api/access"
@@ -26,6 +27,9 @@ func (s *server) submitLines(ctx context.Context, space string, lines []queue.Li
 	for n, i := range places {
 		if errs[i] = err; err == nil {
 			errs[i] = accepted[n].Err
+			if errors.Is(errs[i], ledger.ErrExists) && !accepted[n].Known {
+				errs[i] = &queue.Refused{Reason: "its id is that of another execution"}
+			}
 		}
 	}
 	return errs
