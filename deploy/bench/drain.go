@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"strings"
 	"time"
@@ -104,24 +102,12 @@ func (s *stage) speed(count func() (int, time.Time, error)) (float64, error) {
 
 // postLines sends a bulk whose every line must be queued.
 func postLines(ctx context.Context, p *process, body string, lines int) error {
-	ctx, stop := context.WithTimeout(ctx, startLimit)
-	defer stop()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.address+bulkPath, strings.NewReader(body))
+	answer, err := send(ctx, p, bulkPath, "application/x-ndjson", body)
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Content-Type", "application/x-ndjson")
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
-	}
-	if got := strings.Count(string(answer), `"status":"queued"`); got != lines {
-		return fmt.Errorf("%d of %d lines were queued: %s %.300s", got, lines, response.Status, answer)
+	if got := strings.Count(answer, `"status":"queued"`); got != lines {
+		return fmt.Errorf("%d of %d lines were queued: %.300s", got, lines, answer)
 	}
 	return nil
 }

@@ -121,25 +121,31 @@ func documents(n int) string {
 
 // post sends one request, of which nothing is measured.
 func post(ctx context.Context, p *process, path, body string) error {
+	_, err := send(ctx, p, path, "application/json", body)
+	return err
+}
+
+// send is post of another media type, and returns the answer.
+func send(ctx context.Context, p *process, path, mediaType, body string) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, startLimit)
 	defer stop()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.address+path, strings.NewReader(body))
 	if err != nil {
-		return err
+		return "", err
 	}
-	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Content-Type", mediaType)
 	request.Close = true
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s %s: %s: %s", p.name, path, response.Status, answer)
+		return "", fmt.Errorf("%s %s: %s: %s", p.name, path, response.Status, answer)
 	}
-	return nil
+	return string(answer), nil
 }
