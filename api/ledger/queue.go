@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"container/list"
 	"math"
 	"sync"
 	"time"
@@ -24,6 +25,16 @@ type queue struct {
 	mu     sync.Mutex
 	places map[place]count
 	active int
+
+	version uint64    // grows with every transaction that changed places
+	changes list.List // of change, the latest first; none for what was there at the start
+	change  map[place]*list.Element
+}
+
+// change is when a place changed last.
+type change struct {
+	place   place
+	version uint64
 }
 
 // add counts what a transaction changed.
@@ -33,30 +44,78 @@ func (q *queue) add(changes map[place]count) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.version++
 	for p, change := range changes {
 		c := q.places[p]
 		c.waiting += change.waiting
 		c.active += change.active
 		q.active += change.active
 		if c == (count{}) {
-			delete(q.places, p) // connectors come and go
+			q.forget(p) // connectors come and go
 			continue
 		}
 		q.places[p] = c
+		q.note(p) // also if the sum is the same: others are due, or at other times
+	}
+}
+
+// note puts a place first among those that changed.
+func (q *queue) note(p place) {
+	now := change{p, q.version}
+	if e := q.change[p]; e != nil {
+		e.Value = now
+		q.changes.MoveToFront(e)
+		return
+	}
+	if q.change == nil {
+		q.change = make(map[place]*list.Element)
+	}
+	q.change[p] = q.changes.PushFront(now)
+}
+
+func (q *queue) forget(p place) {
+	delete(q.places, p)
+	if e := q.change[p]; e != nil {
+		q.changes.Remove(e)
+		delete(q.change, p)
 	}
 }
 
 // Places returns the connectors that have executions queued, in no order.
 func (l *Ledger) Places() []Place {
-	l.queue.mu.Lock()
-	defer l.queue.mu.Unlock()
-	places := make([]Place, 0, len(l.queue.places))
-	for p, c := range l.queue.places {
-		if c.waiting > 0 {
+	places, _ := l.PlacesSince(0)
+	return places
+}
+
+// PlacesSince returns those of [Ledger.Places] of whose executions one was queued, also
+// again, or claimed or discarded since version, and the version of now; with 0 it
+// returns all. What [Ledger.Due] said of the others after version was returned is still
+// true.
+func (l *Ledger) PlacesSince(version uint64) (places []Place, now uint64) {
+	q := &l.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	add := func(p place) {
+		if c := q.places[p]; c.waiting > 0 {
 			places = append(places, Place{Space: p.space, ConnectorID: p.connector, Type: p.typeID, Queued: c.waiting})
 		}
 	}
-	return places
+	if version == 0 {
+		places = make([]Place, 0, len(q.places))
+		for p := range q.places {
+			add(p)
+		}
+		q.version = max(q.version, 1) // the next question is not for all
+		return places, q.version
+	}
+	for e := q.changes.Front(); e != nil; e = e.Next() {
+		c := e.Value.(change) //nolint:errcheck // nothing else is in it
+		if c.version <= version {
+			break
+		}
+		add(c.place)
+	}
+	return places, q.version
 }
 
 // Changed is signalled (capacity 1) when executions were queued, also again.

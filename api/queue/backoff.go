@@ -44,3 +44,9 @@ func (r random) pause(n int) time.Duration {
 	d := doubled(firstPause, lastPause, n)
 	return d/2 + r(d/2)
 }
+
+// putOff is how long a line waits that came n times and could not be accepted.
+func (r random) putOff(n int) time.Duration {
+	d := doubled(putOff, maxPutOff, n-1)
+	return d/2 + r(d/2)
+}

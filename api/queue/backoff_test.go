@@ -53,6 +53,21 @@ func TestPauseIsNeverShort(t *testing.T) {
 	}
 }
 
+func TestLineThatComesAgainAndAgainIsPutOffForLonger(t *testing.T) {
+	t.Parallel()
+	var least, bounds []time.Duration
+	for _, n := range []int{1, 2, 3, 4, 5, 6, 100} {
+		least, bounds = append(least, random(none).putOff(n)), append(bounds, random(most).putOff(n))
+	}
+	const s = time.Second
+	if diff := cmp.Diff([]time.Duration{s, 2 * s, 4 * s, 8 * s, 15 * s, 15 * s, 15 * s}, least); diff != "" {
+		t.Errorf("at least (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]time.Duration{2 * s, 4 * s, 8 * s, 16 * s, 30 * s, 30 * s, 30 * s}, bounds); diff != "" {
+		t.Errorf("at most (-want +got):\n%s", diff)
+	}
+}
+
 func TestAnythingIsBelowItsBound(t *testing.T) {
 	t.Parallel()
 	seen := make(map[time.Duration]bool)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -27,11 +28,17 @@ type feeder struct {
 	begin   func(seqs []int64) error // without the stream
 	last    place                    // that was fed
 	swept   time.Time
+
+	agenda *agenda
+	left   []place // of a round: those whose turn is still to come
+	going  bool    // a round, that was not looked back on
+	fed    bool    // something, in this round
+	next   time.Time
 }
 
 // run feeds until ctx ends or the stream or the ledger fails.
 func (f *feeder) run(ctx context.Context) error {
-	f.swept = time.Now()
+	f.swept, f.agenda = time.Now(), newAgenda()
 	for {
 		f.sweep(time.Now())
 		next, err := f.feed(ctx)
@@ -58,69 +65,81 @@ func (f *feeder) sweep(now time.Time) {
 		return
 	}
 	f.swept = now
+	f.agenda, f.left, f.going = newAgenda(), nil, false // whatever it may have missed
 	if lost := f.flight.forget(now.Add(-f.options.AckWait)); lost > 0 {
 		f.log.Warn("executions were not taken from the stream in time; they are fed again", "executions", lost)
 	}
 }
 
 // feed goes round until nothing more fits or is due, and returns when to look again;
-// zero: not before something changes.
+// zero: not before something changes. Where it stops because all slots are taken it goes
+// on the next time.
 func (f *feeder) feed(ctx context.Context) (next time.Time, err error) {
-	for fed := true; fed && !f.flight.full(); {
-		fed, next = false, time.Time{}
-		for _, p := range f.round() {
-			turn, err := f.feedPlace(ctx, p)
-			if err != nil {
-				return next, err
+	for looked := false; !f.flight.full(); {
+		if len(f.left) == 0 {
+			forgiven := f.going && f.flight.forgive(time.Now())
+			f.going = false
+			if looked && !f.fed && !forgiven {
+				return earlier(f.next, f.agenda.next()), nil
 			}
-			if turn.tooLarge { // those behind it would take what it waits for
-				return next, nil
-			}
-			fed = fed || turn.fed
-			next = earlier(next, turn.next)
+			f.round()
+			looked = true
+			continue
+		}
+		p := f.left[0]
+		f.left = f.left[1:]
+		if err := f.feedPlace(ctx, p); err != nil {
+			return next, err
 		}
 	}
 	return next, nil
 }
 
-// round returns the places, from the one after that which was fed last.
-func (f *feeder) round() []ledger.Place {
-	places := f.ledger.Places()
-	slices.SortFunc(places, func(a, b ledger.Place) int { return compare(placeOf(&a), placeOf(&b)) })
-	first, _ := slices.BinarySearchFunc(places, f.last, func(p ledger.Place, last place) int {
-		return cmp.Or(compare(placeOf(&p), last), -1)
-	})
-	return append(places[first:], places[:first]...)
+// round begins one of all places that are ready, from the one after that which was fed
+// last.
+func (f *feeder) round() {
+	f.agenda.update(f.ledger, time.Now())
+	f.going, f.fed, f.next = true, false, time.Time{}
+	places := slices.SortedFunc(maps.Keys(f.agenda.ready), compare)
+	first, there := slices.BinarySearchFunc(places, f.last, compare)
+	if there {
+		first++
+	}
+	f.left = append(places[first:], places[:first]...)
 }
 
 func compare(a, b place) int {
 	return cmp.Or(cmp.Compare(a.space, b.space), cmp.Compare(a.connector, b.connector), cmp.Compare(a.typeID, b.typeID))
 }
 
-// turn is what came of feeding one place.
-type turn struct {
-	fed, tooLarge bool
-	next          time.Time // when to look at it again; zero: not before something changes
-}
-
-func (f *feeder) feedPlace(ctx context.Context, at ledger.Place) (turn, error) {
-	p, now := placeOf(&at), time.Now()
+func (f *feeder) feedPlace(ctx context.Context, p place) error {
+	now := time.Now()
 	room, waiting := f.flight.room(p)
-	most, next := f.pauses.look(p, min(room, ticketRows), now, f.flight.has)
+	most, next := f.pauses.look(p, min(room, ticketRows), now, f.flight.begun)
 	if most == 0 {
-		return turn{next: next}, nil
+		f.next = earlier(f.next, next)
+		return nil
 	}
-	due, next, err := f.ledger.Due(ctx, at, now, waiting+most)
+	if size := f.agenda.ready[p]; size > 0 && f.flight.blocked(p, size, now) {
+		return nil
+	}
+	due, next, err := f.ledger.Due(ctx, ledger.Place{Space: p.space, ConnectorID: p.connector, Type: p.typeID}, now, waiting+most)
 	if err != nil {
-		return turn{}, fmt.Errorf("look for executions that are due: %w", err)
+		return fmt.Errorf("look for executions that are due: %w", err)
 	}
-	seqs, tooLarge := f.flight.enter(p, due, most, now)
+	if len(due) == 0 { // else it stays ready: also what is in flight may be fed again
+		f.agenda.putOff(p, next)
+		return nil
+	}
+	f.next = earlier(f.next, next)
+	seqs, blocked := f.flight.enter(p, due, most, now)
+	f.agenda.ready[p] = blocked
 	if len(seqs) == 0 {
-		return turn{tooLarge: tooLarge, next: next}, nil
+		return nil
 	}
-	f.pauses.fed(p, seqs[0])
-	f.last = p
-	return turn{fed: true, tooLarge: tooLarge, next: next}, f.hand(ctx, p, seqs)
+	f.pauses.fed(p, seqs[0], now)
+	f.last, f.fed = p, true
+	return f.hand(ctx, p, seqs)
 }
 
 // hand puts a ticket into the stream of the type, or, where the type is not there any

@@ -143,3 +143,30 @@ func TestPlacesTakeTurns(t *testing.T) {
 		t.Errorf("the places were run in the order\n%s, want\n%s", got, want)
 	}
 }
+
+// The workers were away for a moment, and the row that tries is of a destination that
+// hangs: that is no reason for the others to wait.
+func TestTrialThatHangsDoesNotHoldUpItsType(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var asked atomic.Int64
+	hangs, release := make(chan struct{}, 1), make(chan struct{})
+	b.run = func(_ context.Context, job *ledger.Job) (wire.Reply, error) {
+		if asked.Add(1) == 1 {
+			return wire.Reply{}, dispatch.ErrNoWorker
+		}
+		if job.ConnectorID == "hangs" {
+			hangs <- struct{}{}
+			<-release
+		}
+		return wire.Reply{}, nil
+	}
+	stuck := b.accept("hangs", 1)
+	b.start(func(q *Queue) { q.pauses.trial = 10 * time.Millisecond })
+	free := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(free)
+	receive(t, hangs)
+	b.allDone(b.accept("others", 20))
+	free()
+	b.allDone(stuck)
+}

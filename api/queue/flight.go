@@ -18,6 +18,7 @@ type flight struct {
 
 	mu     sync.Mutex
 	all    load
+	owed   []debt
 	places map[place]load // no more of them than rows
 	rows   map[int64]row
 }
@@ -38,8 +39,8 @@ type row struct {
 	place place
 	bytes int64
 	fed   time.Time
-	taken bool // from the stream
-	begun bool // and claimed
+	taken bool      // from the stream
+	begun time.Time // and claimed; zero if not
 }
 
 func newFlight(o *Options) *flight {
@@ -78,9 +79,8 @@ func (f *flight) full() bool {
 }
 
 // enter takes in the first of those that are due and not in flight, most at most.
-// tooLarge says that the next one is owed its bytes and has to wait until they are
-// free.
-func (f *flight) enter(p place, due []ledger.Due, most int, now time.Time) (seqs []int64, tooLarge bool) {
+// blocked is the size of the next one if it has to wait for bytes.
+func (f *flight) enter(p place, due []ledger.Due, most int, now time.Time) (seqs []int64, blocked int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, d := range due {
@@ -90,18 +90,22 @@ func (f *flight) enter(p place, due []ledger.Due, most int, now time.Time) (seqs
 		if len(seqs) == most {
 			break
 		}
-		size, free := int64(d.Bytes), f.bytes-f.all.bytes
-		if f.places[p].bytes > free {
-			break // it has its share
-		}
-		if size > free && f.all.rows > 0 { // alone, if it is larger than all there is
-			return seqs, true
+		size := int64(d.Bytes)
+		if !f.fits(p, size, now) {
+			return seqs, size
 		}
 		f.rows[d.Seq] = row{place: p, bytes: size, fed: now}
 		f.add(p, 1, 1, size)
 		seqs = append(seqs, d.Seq)
 	}
-	return seqs, false
+	return seqs, 0
+}
+
+// blocked tells whether the next row of a place, of this size, still has to wait.
+func (f *flight) blocked(p place, size int64, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.fits(p, size, now)
 }
 
 // take returns those of a ticket's rows that wait in the stream. They do no longer.
@@ -120,11 +124,11 @@ func (f *flight) take(seqs []int64) []int64 {
 }
 
 // begin notes that a row that was taken is claimed.
-func (f *flight) begin(seq int64) {
+func (f *flight) begin(seq int64, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.rows[seq]
-	r.begun = true
+	r.begun = now
 	f.rows[seq] = r
 	f.add(r.place, 0, -1, 0)
 }
@@ -154,16 +158,16 @@ func (f *flight) forget(then time.Time) (lost int) {
 func (f *flight) remove(seq int64, r row) {
 	delete(f.rows, seq)
 	waiting := 1
-	if r.begun {
+	if !r.begun.IsZero() {
 		waiting = 0
 	}
 	f.add(r.place, -1, -waiting, -r.bytes)
 }
 
-// has tells whether a row is in flight.
-func (f *flight) has(seq int64) bool {
+// begun tells whether a row is in flight, and since when it runs; zero if it does not.
+func (f *flight) begun(seq int64) (at time.Time, inFlight bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, there := f.rows[seq]
-	return there
+	r, there := f.rows[seq]
+	return r.begun, there
 }

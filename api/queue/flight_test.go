@@ -24,6 +24,11 @@ var (
 	placeC = place{"default", "c", ".jira"}
 )
 
+func has(f *flight, seq int64) bool {
+	_, there := f.begun(seq)
+	return there
+}
+
 func TestAPlaceLeavesOthersHalfOfWhatIsFree(t *testing.T) {
 	t.Parallel()
 	f := newFlight(&Options{Slots: 100, Bytes: 1 << 20})
@@ -45,19 +50,19 @@ func TestAPlaceLeavesOthersHalfOfWhatIsFree(t *testing.T) {
 func TestBytesAreShared(t *testing.T) {
 	t.Parallel()
 	f := newFlight(&Options{Slots: 100, Bytes: 100})
-	enter := func(p place, due []ledger.Due, want []int64, wantTooLarge bool) {
+	enter := func(p place, due []ledger.Due, want []int64, wantBlocked int64) {
 		t.Helper()
-		got, tooLarge := f.enter(p, due, 50, time.Now())
-		if diff := cmp.Diff(want, got); diff != "" || tooLarge != wantTooLarge {
-			t.Errorf("fed (-want +got):\n%s too large: %t, want %t", diff, tooLarge, wantTooLarge)
+		got, blocked := f.enter(p, due, 50, time.Now())
+		if diff := cmp.Diff(want, got); diff != "" || blocked != wantBlocked {
+			t.Errorf("fed (-want +got):\n%s blocked: %d, want %d", diff, blocked, wantBlocked)
 		}
 	}
-	enter(placeA, rows(1, 20, 20, 20, 20), []int64{1, 2, 3}, false) // with 60 of 100 it has its share
-	enter(placeB, rows(10, 50), nil, true)                          // owed to it, as soon as there is room
-	enter(placeB, rows(11, 30, 5, 5), []int64{11}, false)
+	enter(placeA, rows(1, 20, 20, 20, 20), []int64{1, 2, 3}, 20) // with 60 of 100 it has its share
+	enter(placeB, rows(10, 50), nil, 50)                         // owed to it, as soon as there is room
+	enter(placeB, rows(11, 30, 5, 5), []int64{11}, 5)
 	f.take([]int64{1})
 	f.leave(1)
-	enter(placeB, rows(12, 5), []int64{12}, false)
+	enter(placeB, rows(12, 5), []int64{12}, 0)
 	f.take([]int64{2, 3, 11, 12})
 	for _, seq := range []int64{2, 3, 11, 12} {
 		f.leave(seq)
@@ -65,8 +70,8 @@ func TestBytesAreShared(t *testing.T) {
 	if diff := cmp.Diff(load{}, f.all, cmp.AllowUnexported(load{})); diff != "" || len(f.places) > 0 || len(f.rows) > 0 {
 		t.Errorf("what is in flight at the end: %+v", f)
 	}
-	enter(placeA, rows(20, 1000, 1), []int64{20}, false) // larger than all there is: alone
-	enter(placeB, rows(30, 1), nil, false)
+	enter(placeA, rows(20, 1000, 1), []int64{20}, 1) // larger than all there is: alone
+	enter(placeB, rows(30, 1), nil, 1)
 }
 
 func TestARowIsInFlightOnce(t *testing.T) {
@@ -90,14 +95,14 @@ func TestARowIsInFlightOnce(t *testing.T) {
 		}
 	}
 	waiting(3) // it is not claimed yet
-	f.begin(1)
+	f.begin(1, now)
 	waiting(2)
 	f.leave(1)
 	waiting(2)
 	f.take([]int64{2})
 	f.leave(2) // could not be claimed
 	waiting(1)
-	if f.has(1) || f.has(2) || !f.has(3) {
+	if has(f, 1) || has(f, 2) || !has(f, 3) {
 		t.Errorf("in flight: %v, want 3 alone", f.rows)
 	}
 }
@@ -109,7 +114,7 @@ func TestOnlyWhatWaitsIsForgotten(t *testing.T) {
 	f.enter(placeA, rows(1, 1, 1), 2, now)
 	f.enter(placeB, rows(3, 1), 1, now.Add(time.Second))
 	f.take([]int64{1})
-	if got := f.forget(now.Add(time.Second)); got != 1 || !f.has(1) || f.has(2) || !f.has(3) {
+	if got := f.forget(now.Add(time.Second)); got != 1 || !has(f, 1) || has(f, 2) || !has(f, 3) {
 		t.Errorf("%d forgotten, in flight %v, want 2 alone forgotten", got, f.rows)
 	}
 	if diff := cmp.Diff(load{rows: 2, waiting: 2, bytes: 2}, f.all, cmp.AllowUnexported(load{})); diff != "" {

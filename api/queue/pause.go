@@ -13,15 +13,21 @@ import (
 // one row tries for all of them; they follow when it was run.
 type pauses struct {
 	random random
+	trial  time.Duration // how long one row keeps the others waiting
 
 	mu sync.Mutex
 	of map[place]pause
 }
 
+// longestTrial is long for a broker to say that there is no worker: that takes
+// milliseconds. What runs for longer has found one, however it ends.
+const longestTrial = time.Second
+
 type pause struct {
 	count int // how often in a row
 	until time.Time
 	trial int64 // the row that tries; 0 for none yet
+	fed   time.Time
 }
 
 // whose returns who pauses when nothing was run for this reason. Workers that were
@@ -59,18 +65,31 @@ func (s *pauses) ended(e *ledger.Ending, err error, p place, now time.Time) {
 }
 
 // look tells how many rows of p may be fed, of those that there is room for; none
-// before next, if that is not zero.
-func (s *pauses) look(p place, room int, now time.Time, inFlight func(seq int64) bool) (rows int, next time.Time) {
+// before next, if that is not zero. begun tells of a row in flight when it began; zero if
+// it has not.
+func (s *pauses) look(p place, room int, now time.Time, begun func(seq int64) (at time.Time, inFlight bool)) (rows int, next time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, who := range [...]place{{typeID: p.typeID}, p} {
-		switch last, paused := s.of[who]; {
-		case !paused:
+		last, paused := s.of[who]
+		if !paused {
 			continue
-		case now.Before(last.until):
+		}
+		if now.Before(last.until) {
 			return 0, last.until
-		case last.trial != 0 && inFlight(last.trial):
-			return 0, time.Time{}
+		}
+		if at, inFlight := begun(last.trial); inFlight {
+			over := last.fed.Add(s.trial)
+			if !at.IsZero() {
+				over = at.Add(s.trial)
+			}
+			if now.Before(over) {
+				return 0, over
+			}
+			if who != p && !at.IsZero() {
+				delete(s.of, who) // it found a worker
+				continue
+			}
 		}
 		room = min(room, 1)
 	}
@@ -78,12 +97,12 @@ func (s *pauses) look(p place, room int, now time.Time, inFlight func(seq int64)
 }
 
 // fed notes that a row of p was fed: it tries for those who paused.
-func (s *pauses) fed(p place, seq int64) {
+func (s *pauses) fed(p place, seq int64, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, who := range [...]place{{typeID: p.typeID}, p} {
 		if last, paused := s.of[who]; paused {
-			last.trial = seq
+			last.trial, last.fed = seq, now
 			s.of[who] = last
 		}
 	}

@@ -14,12 +14,12 @@ type pausing struct {
 	*testing.T
 	*pauses
 	now      time.Time
-	inFlight map[int64]bool
+	inFlight map[int64]time.Time // since when it runs; zero if it waits
 }
 
 func newPausing(t *testing.T) *pausing {
-	s := &pauses{random: most, of: make(map[place]pause)}
-	return &pausing{t, s, time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC), make(map[int64]bool)}
+	s := &pauses{random: most, trial: longestTrial, of: make(map[place]pause)}
+	return &pausing{t, s, time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC), make(map[int64]time.Time)}
 }
 
 func (p *pausing) end(at place, seq int64, err error) {
@@ -33,7 +33,10 @@ func (p *pausing) end(at place, seq int64, err error) {
 // want looks whether a place may be fed now, and if not, when.
 func (p *pausing) want(at place, rows int, wait time.Duration) {
 	p.Helper()
-	got, next := p.look(at, 10, p.now, func(seq int64) bool { return p.inFlight[seq] })
+	got, next := p.look(at, 10, p.now, func(seq int64) (time.Time, bool) {
+		begun, there := p.inFlight[seq]
+		return begun, there
+	})
 	if wait == 0 && (got != rows || !next.IsZero()) || wait != 0 && (got != 0 || next.Sub(p.now) != wait) {
 		p.Errorf("%v may be fed %d before %v, want %d and in %s", at, got, next, rows, wait)
 	}
@@ -51,21 +54,64 @@ func TestTypeWithoutWorkerPausesAndIsTriedWithOneRow(t *testing.T) {
 
 	p.now = p.now.Add(firstPause)
 	p.want(placeB, 1, 0)
-	p.fed(placeB, 3)
-	p.inFlight[3] = true
-	p.want(placeA, 0, 0) // it waits for the trial
+	p.fed(placeB, 3, p.now)
+	p.inFlight[3] = p.now
+	p.want(placeA, 0, longestTrial) // it waits for the trial
 	p.end(placeA, 2, dispatch.ErrNoWorker)
-	p.want(placeA, 0, 0)
+	p.want(placeA, 0, longestTrial)
 	p.end(placeB, 3, dispatch.ErrNoWorker)
 	p.want(placeA, 0, 2*firstPause)
 
 	p.now = p.now.Add(2 * firstPause)
-	p.fed(placeA, 4)
+	p.fed(placeA, 4, p.now)
 	p.want(placeA, 1, 0) // the trial was lost: another one
-	p.fed(placeA, 5)
-	p.inFlight[5] = true
+	p.fed(placeA, 5, p.now)
+	p.inFlight[5] = p.now
 	p.end(placeA, 5, nil)
 	p.want(placeA, 10, 0)
+	p.want(placeB, 10, 0)
+}
+
+func TestTrialThatRunsForLongHasFoundAWorker(t *testing.T) {
+	t.Parallel()
+	p := newPausing(t)
+	p.end(placeA, 1, dispatch.ErrDisconnected)
+	p.now = p.now.Add(firstPause)
+	p.fed(placeA, 2, p.now)
+	p.now = p.now.Add(longestTrial / 2)
+	p.inFlight[2] = p.now
+	p.want(placeB, 0, longestTrial)
+	p.now = p.now.Add(longestTrial)
+	p.want(placeB, 10, 0)
+	p.want(placeA, 10, 0)
+}
+
+func TestTrialThatIsNotTakenIsFollowedByAnother(t *testing.T) {
+	t.Parallel()
+	p := newPausing(t)
+	p.end(placeA, 1, dispatch.ErrNoWorker)
+	p.now = p.now.Add(firstPause)
+	p.fed(placeA, 2, p.now)
+	p.inFlight[2] = time.Time{}
+	p.want(placeB, 0, longestTrial)
+	p.now = p.now.Add(longestTrial)
+	p.want(placeB, 1, 0)
+	p.fed(placeB, 3, p.now)
+	p.inFlight[3] = time.Time{}
+	p.want(placeA, 0, longestTrial)
+}
+
+// That a worker was found says nothing of the place's own reason to pause.
+func TestPlaceThatPausesTriesOneRowAfterTheOther(t *testing.T) {
+	t.Parallel()
+	p := newPausing(t)
+	p.end(placeA, 1, dispatch.ErrBusy)
+	p.now = p.now.Add(firstPause)
+	p.fed(placeA, 2, p.now)
+	p.inFlight[2] = p.now
+	p.want(placeA, 0, longestTrial)
+	p.now = p.now.Add(longestTrial)
+	p.want(placeA, 1, 0)
 	p.want(placeB, 10, 0)
 }
 

@@ -70,7 +70,7 @@ func New(nc *nats.Conn, l *ledger.Ledger, run Run, submit Submit, options Option
 	return &Queue{
 		nc: nc, ledger: l, run: run, submit: submit, options: options, log: log, random: anything,
 		flight: newFlight(&options),
-		pauses: &pauses{random: anything, of: make(map[place]pause)},
+		pauses: &pauses{random: anything, trial: longestTrial, of: make(map[place]pause)},
 		freed:  make(chan struct{}, 1),
 	}
 }

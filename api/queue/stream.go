@@ -38,8 +38,8 @@ const (
 	queuePrefix  = "patchbay.v1.queue."
 	submitPrefix = "patchbay.v1.submit."
 
-	// unlimited tickets may be unsettled: the slots bound them, and those that an api
-	// left behind which was killed must not stand in the way of new ones.
+	// unlimited tickets and lines may be unsettled. The slots bound the tickets, and those
+	// that an api left behind which was killed must not stand in the way of new ones.
 	unlimited = -1
 )
 
@@ -66,7 +66,7 @@ func (q *Queue) makeQueue(ctx context.Context, js jetstream.JetStream) ([]jetstr
 	var consumers []jetstream.Consumer
 	for _, d := range connector.All {
 		typeID := d.Describe().ID
-		c, err := js.CreateOrUpdateConsumer(ctx, queueStream, q.consumer(consumerName(typeID), queueSubject(typeID), unlimited))
+		c, err := js.CreateOrUpdateConsumer(ctx, queueStream, q.consumer(consumerName(typeID), queueSubject(typeID)))
 		if err != nil {
 			return nil, fmt.Errorf("make the consumer %s of %s: %w", consumerName(typeID), queueStream, explain(err))
 		}
@@ -82,10 +82,10 @@ func (q *Queue) stream(name, prefix string) jetstream.StreamConfig {
 	}
 }
 
-func (q *Queue) consumer(name, filter string, pending int) jetstream.ConsumerConfig {
+func (q *Queue) consumer(name, filter string) jetstream.ConsumerConfig {
 	return jetstream.ConsumerConfig{
 		Durable: name, FilterSubject: filter, AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: q.options.AckWait, MaxDeliver: -1, MaxAckPending: pending,
+		AckWait: q.options.AckWait, MaxDeliver: -1, MaxAckPending: unlimited,
 	}
 }
 

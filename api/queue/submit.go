@@ -40,16 +40,16 @@ func (e *Refused) Error() string { return e.Reason }
 const (
 	// pullSubmissions is how many lines are accepted together, at most.
 	pullSubmissions = 256
-	// maxSubmissions is how many lines may be put off before the next ones wait.
-	maxSubmissions = 4096
 	// keyHeader has the idempotency key of a line. Nats-Msg-Id is one, too, but by that
 	// the broker itself drops a second message, whatever connector it is for.
 	keyHeader = "Idempotency-Key"
 	// submitWait is after what time a line comes again that nobody has settled: it takes
 	// milliseconds, unless the api has died.
 	submitWait = 5 * time.Second
-	// putOff is how long lines wait that may be accepted later: half to all of it.
-	putOff = 2 * time.Second
+	// putOff is how long a line waits that may be accepted later, twice as long each time
+	// up to maxPutOff: half to all of it.
+	putOff    = 2 * time.Second
+	maxPutOff = 30 * time.Second
 )
 
 // inbox is the consumer of submissions.
@@ -65,7 +65,9 @@ func (q *Queue) makeSubmissions(ctx context.Context, js jetstream.JetStream) (*i
 	if err != nil {
 		return nil, fmt.Errorf("make the stream %s: %w", submitStream, explain(err))
 	}
-	taking := q.consumer(submitConsumer, "", maxSubmissions)
+	// Lines for one connector that is full must not stand in the way of all others: a pull
+	// bounds what is in memory.
+	taking := q.consumer(submitConsumer, "")
 	taking.AckWait = min(taking.AckWait, submitWait)
 	c, err := js.CreateOrUpdateConsumer(ctx, submitStream, taking)
 	if err != nil {
@@ -138,12 +140,21 @@ func (q *Queue) settle(msg jetstream.Msg, space string, err error) error {
 			"key", cmp.Or(h.Get(keyHeader), h.Get(jetstream.MsgIDHeader)), "reason", err)
 		_ = msg.TermWithReason(err.Error())
 	default:
-		_ = msg.NakWithDelay(putOff/2 + q.random(putOff/2))
+		_ = msg.NakWithDelay(q.random.putOff(deliveries(msg)))
 		if !errors.Is(err, ledger.ErrFull) && !errors.Is(err, ledger.ErrConnectorFull) {
 			return err
 		}
 	}
 	return nil
+}
+
+// deliveries is how often a message has come.
+func deliveries(msg jetstream.Msg) int {
+	about, err := msg.Metadata()
+	if err != nil {
+		return 1
+	}
+	return int(min(about.NumDelivered, 100)) //nolint:gosec // it fits
 }
 
 // submissions are messages of one space, in order.

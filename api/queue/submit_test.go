@@ -243,6 +243,38 @@ func TestFullQueueHoldsSubmissionsBackUntilThereIsRoom(t *testing.T) {
 	}
 }
 
+// As many lines as a broker lets be unsettled by itself are nothing: they are put off,
+// and those of others pass.
+func TestLinesOfAFullConnectorLetOthersPass(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.openLedger(ledger.Options{MaxQueuedPerConnector: 1})
+	b.options.MaxSubmitted = 64 << 20
+	release := make(chan struct{})
+	ran := make(chan string, 10)
+	b.run = func(_ context.Context, job *ledger.Job) (wire.Reply, error) {
+		ran <- job.ConnectorID
+		<-release
+		return wire.Reply{}, nil
+	}
+	b.submit = b.accepting(nil)
+	nc := b.connect()
+	js := jetStream(t, nc)
+	b.start()
+	t.Cleanup(func() { close(release) })
+	wantStreams(t, js)
+	for range 5000 {
+		if err := nc.Publish("patchbay.v1.submit.default", []byte("full")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	submit(t, js, "other", nil)
+	got := []string{receive(t, ran), receive(t, ran)}
+	if diff := cmp.Diff([]string{"full", "other"}, got); diff != "" {
+		t.Errorf("what was run (-want +got):\n%s", diff)
+	}
+}
+
 func TestPublisherHearsThatTheStreamIsFull(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -63,7 +63,7 @@ func (q *Queue) begin(runs context.Context, deliveries []delivery) error {
 		}
 		for i := range claimed {
 			job := &claimed[i]
-			q.flight.begin(job.Seq)
+			q.flight.begin(job.Seq, time.Now())
 			jobs[of[job.Seq]] = append(jobs[of[job.Seq]], job)
 			delete(of, job.Seq)
 		}
