@@ -18,7 +18,7 @@ import (
 func withKey(key string) func(*http.Request) { return header("Idempotency-Key", key) }
 
 // counted answers every execution with a number of its own.
-func (b *bundle) counted(typeID string, answer func(n int, _ wire.Request) wire.Reply) (count func() int) {
+func (b *bundle) counted(typeID string, answer func(n int, r wire.Request) wire.Reply) (count func() int) {
 	b.Helper()
 	runs := make(chan int, 1)
 	runs <- 0
@@ -42,7 +42,7 @@ func TestSameKeyIsOneExecution(t *testing.T) {
 			t.Parallel()
 			b := setupWith(t, options{queue: true})
 			b.create("a", serverLogBody)
-			count := b.counted(".server-log", func(n int, r wire.Request) wire.Reply {
+			count := b.counted(".server-log", func(n int, _ wire.Request) wire.Reply {
 				return wire.Reply{Data: []byte(`{"n":` + string(rune('0'+n)) + `}`), Worker: "w"}
 			})
 			const want = `{"connector_id":"a","status":"ok","data":{"n":1}}`

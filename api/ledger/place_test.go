@@ -45,7 +45,7 @@ func TestPlacesSinceTellsEveryChange(t *testing.T) {
 	b.mustClaim(t, e.Seq)
 	b.mustEnd(t, failed(e.Seq, 2, Dead))
 	note("dead")
-	if _, err := b.ReplayOne(t.Context(), "default", "e1"); err != nil {
+	if _, err := b.ReplayOne(t.Context(), "default", "e1", nil); err != nil {
 		t.Fatal(err)
 	}
 	note("replayed")

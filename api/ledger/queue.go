@@ -109,7 +109,7 @@ func (l *Ledger) PlacesSince(version uint64) (places []Place, now uint64) {
 		return places, q.version
 	}
 	for e := q.changes.Front(); e != nil; e = e.Next() {
-		c := e.Value.(change) //nolint:errcheck // nothing else is in it
+		c := e.Value.(change)
 		if c.version <= version {
 			break
 		}

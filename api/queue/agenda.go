@@ -79,7 +79,7 @@ func (t times) Swap(i, j int) {
 
 // Push implements [heap.Interface].
 func (t *times) Push(x any) {
-	e := x.(*entry) //nolint:errcheck // nothing else is in it
+	e := x.(*entry)
 	e.index = len(*t)
 	*t = append(*t, e)
 }

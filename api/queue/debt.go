@@ -71,7 +71,7 @@ func (f *flight) pay(at int, now time.Time) {
 func (f *flight) forgive(now time.Time) (dropped bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for at := len(f.owed) - 1; at >= 0; at-- {
+	for at := range slices.Backward(f.owed) {
 		if f.owed[at].renewed {
 			f.owed[at].renewed = false
 			continue

@@ -141,7 +141,8 @@ func (q *Queue) settle(msg jetstream.Msg, space string, err error) error {
 		_ = msg.TermWithReason(err.Error())
 	default:
 		_ = msg.NakWithDelay(q.random.putOff(deliveries(msg)))
-		if !errors.Is(err, ledger.ErrFull) && !errors.Is(err, ledger.ErrConnectorFull) {
+		// With ErrRunning its key is that of an execution that somebody waits for.
+		if !errors.Is(err, ledger.ErrFull) && !errors.Is(err, ledger.ErrConnectorFull) && !errors.Is(err, ledger.ErrRunning) {
 			return err
 		}
 	}
