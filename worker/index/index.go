@@ -41,8 +41,6 @@ const (
 	dialTimeout  = 10 * time.Second
 	idleTimeout  = 90 * time.Second
 	maxIdleConns = 256 // kept open; far more than a worker's slots
-	// bufferSize is what goes out or comes in with one call of the system.
-	bufferSize = 64 << 10
 )
 
 const patience = time.Second // a bulk usually takes milliseconds
@@ -85,8 +83,6 @@ func New(layer *outbound.Layer, config Config, maxResponse int64) (*Executor, er
 		MaxIdleConns:        maxIdleConns,
 		MaxIdleConnsPerHost: maxIdleConns,
 		IdleConnTimeout:     idleTimeout,
-		WriteBufferSize:     bufferSize,
-		ReadBufferSize:      bufferSize,
 		DisableCompression:  true, // the answer is passed on as it is
 	}
 	if config.URL == "" {
