@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -118,7 +119,10 @@ func TestOutageEndsWithoutAStorm(t *testing.T) {
 	p := setup(t, options{workers: 2})
 	p.connector(t, "index", indexConnector)
 	p.broker.kill()
+	// What is sent before the api sees that has an unknown outcome, and rightly.
+	eventually(t, "the api knows that the broker is away", func() bool { return p.get("/readyz").status == 503 })
 	answered := make(chan answer, callers)
+	var refused atomic.Int64
 	for n := range callers {
 		go func() {
 			for {
@@ -127,11 +131,12 @@ func TestOutageEndsWithoutAStorm(t *testing.T) {
 					answered <- a
 					return
 				}
+				refused.Add(1)
 				time.Sleep(again) // sooner than they are asked to
 			}
 		}()
 	}
-	eventually(t, "callers are told to come again", func() bool { return p.get("/readyz").status == 503 })
+	eventually(t, "callers are told to come again", func() bool { return refused.Load() >= callers })
 	up(t, p.broker)
 	for range callers {
 		if a := <-answered; !a.ok() {
