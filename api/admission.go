@@ -65,7 +65,7 @@ func (s *server) admitExecution(c echo.Context) (*ticket, error) {
 	if announced >= 0 {
 		size = min(announced, size)
 	}
-	who, bulk := param(c, "id"), param(c, "id") == ""
+	who, bulk := param(c, "id"), isBulk(c)
 	if bulk { // for many connectors: it has the share of its caller
 		_, who = callerOf(c).user()
 		who = "bulk of " + who

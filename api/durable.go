@@ -121,9 +121,7 @@ type origin struct {
 
 func originOf(c echo.Context) origin {
 	o := origin{space: space(c), access: callerOf(c).access()}
-	if carried := traceContext(c.Request().Header); carried != nil {
-		o.parent, o.state = carried.Get("traceparent"), carried.Get("tracestate")
-	}
+	o.parent, o.state = traceContext(c.Request().Header)
 	return o
 }
 

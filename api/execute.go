@@ -125,7 +125,7 @@ func (s *server) request(c echo.Context, params schema.Record) (wire.Request, er
 // ask has a request run that somebody waits for, and tells of it as an attempt.
 func (s *server) ask(c echo.Context, request *wire.Request, timeout time.Duration) (wire.Reply, ledger.Attempt, error) {
 	started := time.Now()
-	reply, err := s.dispatch.Ask(c.Request().Context(), request, traceContext(c.Request().Header), timeout)
+	reply, err := s.dispatch.Ask(c.Request().Context(), request, carried(traceContext(c.Request().Header)), timeout)
 	s.record(request, reply, err)
 	return reply, attemptOf(request, started, reply, err), err
 }
@@ -166,16 +166,23 @@ func (s *server) load(ctx context.Context, space, id string) (wire.Connector, er
 	}, nil
 }
 
-// traceContext returns the W3C trace context of a request as NATS headers, which
-// are case-sensitive: lower case, as the standard spells them. Nil without any.
-func traceContext(h http.Header) nats.Header {
-	parent := h.Get("Traceparent")
+// traceContext returns the W3C trace context of a request, "" for none.
+func traceContext(h http.Header) (parent, state string) {
+	if parent = h.Get("Traceparent"); parent != "" {
+		state = strings.Join(h.Values("Tracestate"), ",") // may come in parts
+	}
+	return parent, state
+}
+
+// carried returns a trace context as NATS headers, which are case-sensitive: lower
+// case, as the standard spells them. Nil without any.
+func carried(parent, state string) nats.Header {
 	if parent == "" {
 		return nil
 	}
-	carried := nats.Header{"traceparent": {parent}}
-	if states := h.Values("Tracestate"); len(states) > 0 { // may come in parts
-		carried["tracestate"] = []string{strings.Join(states, ",")}
+	h := nats.Header{"traceparent": {parent}}
+	if state != "" {
+		h["tracestate"] = []string{state}
 	}
-	return carried
+	return h
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/nats-io/nats.go"
-
 	"patchbay.dev/api/ledger"
 	"patchbay.dev/api/queue"
 	"patchbay.dev/api/store"
@@ -34,14 +32,7 @@ func (s *server) runJob(ctx context.Context, job *ledger.Job) (wire.Reply, error
 		ExecutionID: job.ID, Given: true, Attempt: job.Attempt.Number, Space: job.Space, Connector: found,
 		Params: job.Params, SealedParams: job.SealedParams, Access: job.Access,
 	}
-	var carried nats.Header
-	if job.Traceparent != "" {
-		carried = nats.Header{"traceparent": {job.Traceparent}}
-		if job.Tracestate != "" {
-			carried["tracestate"] = []string{job.Tracestate}
-		}
-	}
-	reply, err := s.dispatch.Ask(ctx, &request, carried, s.config.ExecuteTimeout)
+	reply, err := s.dispatch.Ask(ctx, &request, carried(job.Traceparent, job.Tracestate), s.config.ExecuteTimeout)
 	s.record(&request, reply, err)
 	return reply, err
 }

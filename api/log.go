@@ -19,7 +19,7 @@ func (s *server) logExecution(c echo.Context, r *wire.Request, attempt ledger.At
 	}
 	s.ledger.Log(ledger.Record{
 		ID: r.ExecutionID, Space: r.Space, ConnectorID: r.Connector.ID, ConnectorName: r.Connector.Name, Type: r.Connector.Type,
-		Attempt: attempt, Bytes: len(r.Params), TraceID: traceID(c.Request().Header.Get("Traceparent")), Given: r.Given,
+		Attempt: attempt, Bytes: len(r.Params), TraceID: ledger.TraceID(c.Request().Header.Get("Traceparent")), Given: r.Given,
 	})
 }
 
@@ -44,18 +44,4 @@ func attemptOf(r *wire.Request, started time.Time, reply wire.Reply, err error) 
 		}
 	}
 	return a
-}
-
-// traceID returns the id of the trace that a W3C traceparent names, "" for none.
-func traceID(parent string) string {
-	const from, to = len("00-"), len("00-4bf92f3577b34da6a3ce929d0e0e4736")
-	if len(parent) <= to || parent[from-1] != '-' || parent[to] != '-' {
-		return ""
-	}
-	for _, sign := range []byte(parent[from:to]) {
-		if (sign < '0' || sign > '9') && (sign < 'a' || sign > 'f') {
-			return ""
-		}
-	}
-	return parent[from:to]
 }

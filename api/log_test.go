@@ -102,7 +102,7 @@ func TestTraceIDIsOneOfTheStandard(t *testing.T) {
 		"00-4BF92F3577B34DA6A3CE929D0E0E4736-1-1": "",
 		"00-4bf92f3577b34da6a3ce929d0e0e473<-1-1": "",
 	} {
-		if got := traceID(text); got != want {
+		if got := ledger.TraceID(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}

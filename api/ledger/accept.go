@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"patchbay.dev/shared/wire"
@@ -38,12 +37,18 @@ type Acceptance struct {
 // place returns where s is queued.
 func (s *Submission) place() place { return place{s.Space, s.ConnectorID, s.Type} }
 
-// traceID returns the trace of a W3C traceparent, "00-<32 signs>-…".
-func (s *Submission) traceID() string {
-	if parts := strings.Split(s.Traceparent, "-"); len(parts) >= 4 && len(parts[1]) == 32 {
-		return parts[1]
+// TraceID returns the id of the trace that a W3C traceparent names, "" for none.
+func TraceID(parent string) string {
+	const from, to = len("00-"), len("00-4bf92f3577b34da6a3ce929d0e0e4736")
+	if len(parent) <= to || parent[from-1] != '-' || parent[to] != '-' {
+		return ""
 	}
-	return ""
+	for _, sign := range []byte(parent[from:to]) {
+		if (sign < '0' || sign > '9') && (sign < 'a' || sign > 'f') {
+			return ""
+		}
+	}
+	return parent[from:to]
 }
 
 // Accept queues executions, each on its own: the answer has one Acceptance for every
@@ -138,7 +143,7 @@ func (g *group) insert(s *Submission, durable bool) (*Execution, error) {
 	e := &Execution{
 		Seq: g.ledger.seq, ID: s.ID, Space: s.Space, ConnectorID: s.ConnectorID, ConnectorName: text(s.ConnectorName), Type: s.Type,
 		Durable: durable, State: Queued, CreatedAt: moment(micros(g.now)), MaxAttempts: max(s.MaxAttempts, 1), Bytes: len(s.Params),
-		TraceID: s.traceID(), Key: s.Key,
+		TraceID: TraceID(s.Traceparent), Key: s.Key,
 	}
 	e.QueuedAt, e.DueAt = e.CreatedAt, e.CreatedAt
 	if !durable {

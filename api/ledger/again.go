@@ -1,7 +1,5 @@
 package ledger
 
-import "patchbay.dev/shared/wire"
-
 func given(r Record) bool { return r.Given }
 
 // logAgain writes over the attempt of an execution that was answered at once.
@@ -26,10 +24,7 @@ func (g *group) recordAgain(r *Record) (known bool, err error) {
 		return true, err
 	}
 	a := &r.Attempt
-	failure := a.Failure
-	if failure == nil {
-		failure = &wire.Failure{}
-	}
+	failure := a.failure()
 	_, err = g.exec(logAgain, int64(r.Bytes), text(r.TraceID), micros(a.StartedAt), micros(a.EndedAt), a.Queue.Microseconds(),
 		a.Dispatch.Microseconds(), a.Run.Microseconds(), string(a.Outcome), text(failure.Message), text(failure.ServiceMessage),
 		adviceText(failure.Retry), string(failure.Source), text(a.Worker), before.Seq)

@@ -158,7 +158,7 @@ func (g *group) again(e *Execution, s *Submission) error {
 		return err
 	}
 	e.Durable, e.State, e.QueuedAt = true, Queued, moment(micros(g.now))
-	e.DueAt, e.Bytes, e.TraceID = e.QueuedAt, len(s.Params), s.traceID()
+	e.DueAt, e.Bytes, e.TraceID = e.QueuedAt, len(s.Params), TraceID(s.Traceparent)
 	attempts := max(s.MaxAttempts, 1)
 	e.MaxAttempts = e.Attempt.Number + attempts
 	_, err := g.exec(requeue, micros(g.now), micros(g.now), int64(e.Bytes), e.TraceID, int64(attempts), int64(attempts), s.Safe, s.Settle.Microseconds(), e.Seq)

@@ -104,7 +104,7 @@ func typicalRecord(b *testing.B) Record {
 	now := time.Now()
 	return Record{
 		ID: s.ID, Space: s.Space, ConnectorID: s.ConnectorID, ConnectorName: s.ConnectorName, Type: s.Type, Bytes: len(s.Params),
-		TraceID: s.traceID(), Attempt: Attempt{
+		TraceID: TraceID(s.Traceparent), Attempt: Attempt{
 			Number: 1, Last: true, StartedAt: now, EndedAt: now.Add(time.Millisecond), Dispatch: 100 * time.Microsecond,
 			Run: time.Millisecond, Outcome: wire.OK, Worker: "worker-1",
 		},

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"patchbay.dev/shared/wire"
 )
 
 // Ending is how an attempt ended, and what is to follow.
@@ -33,9 +31,8 @@ const (
 // End records how an attempt ended, of a Job or of an execution that Begin recorded.
 // It is on disk when it returns. Whatever keeps it from being written, as a full disk
 // does, it keeps trying, with backoff, until ctx ends or the ledger is closed.
-// [ErrNotFound] if that attempt is not running. Something
-// that was not run and is Done nevertheless may be asked for again: it is recorded with
-// the advice to.
+// [ErrNotFound] if that attempt is not running. Something that was not run and is Done
+// nevertheless may be asked for again: it is recorded with the advice to.
 func (l *Ledger) End(ctx context.Context, e Ending) error {
 	if e.State == Dead {
 		l.sealing.RLock()
@@ -73,10 +70,7 @@ RETURNING id, space, connector_id, type, durable, attempt`
 // conclude writes an ending. sealed are the params of a dead letter; nil for none.
 func (g *group) conclude(e *Ending, sealed []byte) error {
 	a := &e.Attempt
-	var failure wire.Failure
-	if a.Failure != nil {
-		failure = *a.Failure
-	}
+	failure := a.failure()
 	retry := adviceText(failure.Retry)
 	if e.NotRun && e.State == Done && !advisesAgain(retry) {
 		retry = "true"

@@ -55,6 +55,14 @@ type Attempt struct {
 	Worker    string        // "" if none answered
 }
 
+// failure returns what is written of it; empty if it went well.
+func (a *Attempt) failure() (f wire.Failure) {
+	if a.Failure != nil {
+		f = *a.Failure
+	}
+	return f
+}
+
 // Execution is one execution as it is told of. It never has params or secrets.
 type Execution struct {
 	Seq           int64 // order in the database

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"patchbay.dev/shared/wire"
 )
 
 // Record is one execution without a key that was answered at once, for the log.
@@ -186,10 +184,7 @@ func (g *group) records(records []Record) error {
 // record sets the first of args to what a row says of r and returns the others.
 func (g *group) record(args []driver.NamedValue, r *Record) []driver.NamedValue {
 	a := &r.Attempt
-	failure := a.Failure
-	if failure == nil {
-		failure = &wire.Failure{}
-	}
+	failure := a.failure()
 	created := a.StartedAt.Add(-a.Queue).UnixMicro()
 	g.ledger.seq++
 	values := [...]driver.Value{
