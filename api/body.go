@@ -37,14 +37,19 @@ func (s *server) readBody(c echo.Context, into any) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		data = []byte("null") // Kibana takes no body for null
 	}
-	if err := schema.Check(data, schema.MaxDepth); err != nil {
-		return badRequest("Invalid request payload JSON format: " + err.Error())
-	}
-	err = schema.Decode(data, into)
+	return decodeBody(data, into)
+}
+
+// decodeBody decodes a body, or a line of one, strictly.
+func decodeBody(data []byte, into any) error {
+	err := schema.Read(data, schema.MaxDepth, into)
 	if refusal, ok := errors.AsType[*schema.Error](err); ok {
 		return badRequest(refusal.In("request body"))
 	}
-	return err
+	if err != nil {
+		return badRequest("Invalid request payload JSON format: " + err.Error())
+	}
+	return nil
 }
 
 // firstRead is how many bytes of a body are read before more memory is taken.

@@ -26,13 +26,7 @@ type bulkLine struct {
 func readLine(data []byte) (bulkLine, error) {
 	var l bulkLine
 	data = bytes.TrimSpace(data)
-	if err := schema.Check(data, schema.MaxDepth); err != nil {
-		return l, badRequest("Invalid request payload JSON format: " + err.Error())
-	}
-	err := schema.Decode(data, &l)
-	if refusal, ok := errors.AsType[*schema.Error](err); ok {
-		return l, badRequest(refusal.In("request body"))
-	}
+	err := decodeBody(data, &l)
 	if err == nil && l.Key != nil && !isKey(*l.Key) {
 		return l, badRequest("[request body.key]: " + keyRule)
 	}

@@ -23,7 +23,7 @@ func handlers(config Config, layer *outbound.Layer, log *slog.Logger) (all []poo
 		return nil, nil, err
 	}
 	return []pool.Handler{
-		pool.Handle(connector.Index, indexer.Execute).To(cluster),
+		pool.Handle(connector.Index, indexer.Execute).To(cluster).WellFormed(),
 		pool.Handle(connector.ServerLog, serverlog.New(log).Execute),
 		pool.Handle(connector.Jira, jira.New(layer).Execute).To(jira.Destination),
 	}, indexer.Close, nil

@@ -44,8 +44,8 @@ type Definition interface {
 	Normalize(config, secrets []byte, hosts Hosts) (normalConfig, normalSecrets json.RawMessage, err error)
 	// HasSecrets tells whether the type takes any secrets.
 	HasSecrets() bool
-	// Policy checks the params of an execution and tells how often it may be run.
-	// The error is an *[Invalid].
+	// Policy checks the params of an execution, of which nothing is known, and tells
+	// how often it may be run. The error is an *[Invalid].
 	Policy(params []byte) (Policy, error)
 }
 
@@ -75,8 +75,16 @@ func (t Type[C, S, P]) HasSecrets() bool {
 	return !none
 }
 
-// Params decodes and checks the params of one execution.
-func (t Type[C, S, P]) Params(raw []byte) (P, error) { return part[P]("params", raw) }
+// Params decodes and checks the params of one execution, of which nothing is known.
+func (t Type[C, S, P]) Params(raw []byte) (params P, err error) {
+	if len(raw) == 0 { // what is absent is refused as such, field by field
+		return part[P]("params", raw)
+	}
+	if err := schema.Read(raw, schema.MaxDepth, &params); err != nil {
+		return params, &Invalid{Part: "params", Err: err}
+	}
+	return params, nil
+}
 
 // Connector decodes and checks a config and secrets, then both together. Empty
 // secrets stand for none were given.

@@ -77,65 +77,6 @@ func Each(data []byte, read func(key, value []byte) error) (err error) {
 	return err
 }
 
-// CheckEach is [Check] and then [Each], for data of which nothing is known: what is
-// no object has no members. It reads data once.
-func CheckEach(data []byte, maxDepth int, read func(key, value []byte) error) error {
-	var few [16]member
-	members, ok := membersOf(data, maxDepth, few[:0])
-	if !ok || !utf8.Valid(data) {
-		if err := Check(data, maxDepth); err != nil {
-			return err
-		}
-		return Each(data, read)
-	}
-	for _, m := range members {
-		if err := read(unquoted(data[m.key:m.keyEnd]), data[m.value:m.end]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// member is where the parts of a member stand.
-type member struct{ key, keyEnd, value, end int }
-
-// membersOf appends the members of an object of which nothing is known. It reports
-// whether data is well formed, and an object of no more members than there is room for.
-func membersOf(data []byte, maxDepth int, into []member) ([]member, bool) {
-	i := skipSpace(data, 0)
-	if i == len(data) || data[i] != '{' || maxDepth < 1 {
-		return nil, false
-	}
-	if i = skipSpace(data, i+1); i < len(data) && data[i] == '}' {
-		return into, skipSpace(data, i+1) == len(data)
-	}
-	for len(into) < cap(into) {
-		m := member{key: i}
-		var ok bool
-		if i, ok = skipKey(data, i); !ok {
-			return nil, false
-		}
-		m.keyEnd = stringEnd(data, m.key)
-		m.value = skipSpace(data, i)
-		if m.end, ok = skipValue(data, m.value, maxDepth-1); !ok {
-			return nil, false
-		}
-		into = append(into, m)
-		if i = skipSpace(data, m.end); i == len(data) {
-			return nil, false
-		}
-		switch data[i] {
-		case ',':
-			i = skipSpace(data, i+1)
-		case '}':
-			return into, skipSpace(data, i+1) == len(data)
-		default:
-			return nil, false
-		}
-	}
-	return nil, false
-}
-
 // Find returns where the value of a member of the JSON object in data starts and
 // ends; of equal keys the last counts, as in JavaScript.
 func Find(data []byte, key string) (start, end int, found bool) {

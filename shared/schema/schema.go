@@ -77,7 +77,7 @@ func decode(raw []byte, v reflect.Value, noBlank bool) *Error {
 	switch {
 	case t == rawType:
 		return decodeAny(raw, v, noBlank)
-	case t.Kind() == reflect.Slice && t.ConvertibleTo(recordType): // also types made of Record
+	case t.Kind() == reflect.Slice && !isArray(t): // also types made of Record
 		return decodeRecord(raw, v, noBlank)
 	case t.Implements(unionType):
 		return decodeUnion(raw, v)
@@ -112,37 +112,65 @@ func decodeObject(raw []byte, v reflect.Value) *Error {
 	if typeOf(raw) != "Object" {
 		return refuse("expected a plain object value, but found [" + typeOf(raw) + "] instead.")
 	}
-	fields := fieldsOf(v.Type())
-	var few [8][]byte
-	values := few[:0]
+	var few [8]part
+	b := newBody(v.Type(), few[:])
+	walk(raw, func(key []byte, start, end int) bool {
+		b.add(key, part{raw: raw[start:end]})
+		return true
+	})
+	return b.fill(v)
+}
+
+// body is an object on its way into a struct.
+type body struct {
+	fields     []field
+	values     []part // of the fields
+	unknown    string // the first key that no field names
+	hasUnknown bool
+}
+
+// part is the value of a member, and its items if it is an array of which they are
+// known.
+type part struct {
+	raw   []byte
+	items [][]byte
+}
+
+// newBody returns one that uses a piece of memory if that is enough.
+func newBody(t reflect.Type, few []part) body {
+	fields := fieldsOf(t)
 	if len(fields) > len(few) {
-		values = make([][]byte, 0, len(fields))
+		few = make([]part, len(fields))
 	}
-	values = values[:len(fields)]
-	unknown, hasUnknown := "", false
-	for key, value := range Members(raw) {
-		if i := indexOf(fields, key); i >= 0 {
-			values[i] = value // the last of equal keys wins, as in JavaScript
-		} else if !hasUnknown {
-			unknown, hasUnknown = key, true
-		}
+	return body{fields: fields, values: few[:len(fields)]}
+}
+
+// add adds a member. The last of equal keys wins, as in JavaScript.
+func (b *body) add(key []byte, value part) {
+	if i := indexOf(b.fields, key); i >= 0 {
+		b.values[i] = value
+	} else if !b.hasUnknown {
+		b.unknown, b.hasUnknown = string(key), true
 	}
-	for i, f := range fields {
-		value := values[i]
-		if value == nil {
-			value = f.fallback
+}
+
+func (b *body) fill(v reflect.Value) *Error {
+	for i, f := range b.fields {
+		value := b.values[i]
+		if value.raw == nil {
+			value.raw = f.fallback
 		}
 		if err := f.decode(value, v.Field(i)); err != nil {
 			return err.under(f.name)
 		}
 	}
-	if hasUnknown {
-		if len(unknown) > maxKey {
-			unknown = strings.ToValidUTF8(unknown[:maxKey], "") + "…"
-		}
-		return refuse("definition for this key is missing").under(unknown)
+	if !b.hasUnknown {
+		return nil
 	}
-	return nil
+	if len(b.unknown) > maxKey {
+		b.unknown = strings.ToValidUTF8(b.unknown[:maxKey], "") + "…"
+	}
+	return refuse("definition for this key is missing").under(b.unknown)
 }
 
 // field is what the tags of a struct's field say.
@@ -154,14 +182,17 @@ type field struct {
 	maybe    bool   // a pointer, nil when absent; null is refused
 }
 
-func (f *field) decode(raw []byte, v reflect.Value) *Error {
-	if f.equals != "" {
-		return decodeLiteral(raw, v, f.equals)
+func (f *field) decode(value part, v reflect.Value) *Error {
+	switch {
+	case f.equals != "":
+		return decodeLiteral(value.raw, v, f.equals)
+	case f.maybe:
+		return decodeMaybe(value.raw, v, f.noBlank)
+	case value.items != nil && isArray(v.Type()):
+		return decodeItems(value.items, v, f.noBlank)
+	default:
+		return decode(value.raw, v, f.noBlank)
 	}
-	if f.maybe {
-		return decodeMaybe(raw, v, f.noBlank)
-	}
-	return decode(raw, v, f.noBlank)
 }
 
 var fieldCache sync.Map // reflect.Type → []field
@@ -186,9 +217,9 @@ func fieldsOf(t reflect.Type) []field {
 	return fields
 }
 
-func indexOf(fields []field, key string) int {
+func indexOf(fields []field, key []byte) int {
 	for i := range fields {
-		if fields[i].name == key {
+		if fields[i].name == string(key) {
 			return i
 		}
 	}

@@ -22,7 +22,7 @@ func decodeString(raw []byte, v reflect.Value, noBlank bool) *Error {
 
 // check applies the rule of the type of v, if it has one.
 func check(v reflect.Value) *Error {
-	if !v.Type().Implements(checkerType) {
+	if t := v.Type(); t == recordType || !t.Implements(checkerType) {
 		return nil
 	}
 	if reason := v.Interface().(Checker).Check(); reason != "" {
@@ -126,19 +126,51 @@ func decodeArray(raw []byte, v reflect.Value, noBlank bool) *Error {
 	if typeOf(raw) != "Array" {
 		return wrongType("array", raw)
 	}
-	list := reflect.New(v.Type()).Elem() // can be set, so that to grow takes memory for its items alone
-	list.Set(reflect.MakeSlice(v.Type(), 0, 1))
+	list := newList(v.Type(), 1)
 	for each := range elements(raw) {
-		n := list.Len()
-		list.Grow(1)
-		list.SetLen(n + 1)
-		item := list.Index(n)
-		item.SetZero()
-		if err := decode(each, item, noBlank); err != nil {
-			return err.under(strconv.Itoa(n))
+		if err := list.add(each, noBlank); err != nil {
+			return err
 		}
 	}
-	v.Set(list)
+	v.Set(list.Value)
+	return nil
+}
+
+// decodeItems is decodeArray for an array of which the items are known.
+func decodeItems(items [][]byte, v reflect.Value, noBlank bool) *Error {
+	list := newList(v.Type(), len(items))
+	for _, each := range items {
+		if err := list.add(each, noBlank); err != nil {
+			return err
+		}
+	}
+	v.Set(list.Value)
+	return nil
+}
+
+// isArray tells slices that stand for arrays from a Record and what is made of it.
+func isArray(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t != recordType && t != rawType && !t.ConvertibleTo(recordType)
+}
+
+// list is a slice that grows.
+type list struct{ reflect.Value }
+
+func newList(t reflect.Type, room int) list {
+	l := list{reflect.New(t).Elem()} // can be set, so that to grow takes memory for its items alone
+	l.Set(reflect.MakeSlice(t, 0, room))
+	return l
+}
+
+func (l list) add(raw []byte, noBlank bool) *Error {
+	n := l.Len()
+	l.Grow(1)
+	l.SetLen(n + 1)
+	item := l.Index(n)
+	item.SetZero()
+	if err := decode(raw, item, noBlank); err != nil {
+		return err.under(strconv.Itoa(n))
+	}
 	return nil
 }
 

@@ -16,9 +16,9 @@ import (
 // both sides have checked, once more. Tests hold it to encoding/json.
 
 // Append appends the request as [Encode] writes it, but for white space in the
-// raw parts, which stays.
+// raw parts, which stays, and large params, which come last and framed.
 func (r *Request) Append(b []byte) []byte {
-	b = AppendString(append(b, `{"execution_id":`...), r.ExecutionID)
+	b = AppendString(append(open(b, len(r.Params)), `"execution_id":`...), r.ExecutionID)
 	if r.Given {
 		b = append(b, `,"given":true`...)
 	}
@@ -29,7 +29,8 @@ func (r *Request) Append(b []byte) []byte {
 	b = r.Connector.append(append(b, `,"connector":`...))
 	b = append(b, `,"time_left_ms":`...)
 	b = strconv.AppendInt(b, time.Duration(r.TimeLeft).Milliseconds(), 10)
-	if len(r.Params) > 0 {
+	framed := len(r.Params) >= framedSize
+	if len(r.Params) > 0 && !framed {
 		b = append(append(b, `,"params":`...), r.Params...)
 	}
 	if len(r.SealedParams) > 0 {
@@ -38,6 +39,9 @@ func (r *Request) Append(b []byte) []byte {
 	if r.Access != nil {
 		access, _ := Encode(r.Access) // strings always encode
 		b = append(append(b, `,"access":`...), access...)
+	}
+	if framed {
+		b = append(append(b, `,"params":`...), r.Params...)
 	}
 	return append(b, '}')
 }
@@ -80,10 +84,12 @@ func AppendString(b []byte, s string) []byte {
 	return append(append(append(b, '"'), s...), '"')
 }
 
-// DecodeRequest reads a request. Raw parts alias data.
+// DecodeRequest reads a request. Raw parts alias data. Nobody may have looked at the
+// params: who reads them checks them.
 func DecodeRequest(data []byte) (Request, error) {
 	var r Request
-	err := checkedObject(data, schema.MaxDepth+envelope, func(key, raw []byte) error {
+	head, params := unframe(data, "params")
+	err := checkedObject(head, schema.MaxDepth+envelope, func(key, raw []byte) error {
 		switch string(key) {
 		case "execution_id":
 			return readString(raw, &r.ExecutionID)
@@ -106,6 +112,9 @@ func DecodeRequest(data []byte) (Request, error) {
 		}
 		return nil
 	})
+	if params != nil {
+		r.Params = params
+	}
 	return r, err
 }
 
@@ -134,10 +143,12 @@ func (c *Connector) decode(data []byte) error {
 	})
 }
 
-// DecodeReply reads a reply. Its data alias data.
+// DecodeReply reads a reply. Its data alias data. Large ones are not looked at: see
+// [Reply.Append].
 func DecodeReply(data []byte) (Reply, error) {
 	var r Reply
-	err := checkedObject(data, maxReplyDepth, func(key, raw []byte) error {
+	head, answer := unframe(data, "data")
+	err := checkedObject(head, maxReplyDepth, func(key, raw []byte) error {
 		switch string(key) {
 		case "data":
 			r.Data = raw
@@ -150,35 +161,52 @@ func DecodeReply(data []byte) (Reply, error) {
 		}
 		return nil
 	})
+	if answer != nil {
+		r.Data = answer
+	}
 	return r, err
 }
 
 // Append appends the reply as [Encode] writes it, but for white space in the data,
-// which stays.
+// which stays, and large data, which come last and framed. The data must be
+// [WellFormed]: who decodes the reply may pass them on as they are.
 func (r *Reply) Append(b []byte) ([]byte, error) {
+	framed := len(r.Data) >= framedSize
+	b = open(b, len(r.Data))
 	start := len(b)
-	if len(r.Data) > 0 {
-		b = append(append(b, `,"data":`...), r.Data...)
+	if len(r.Data) > 0 && !framed {
+		b = append(append(b, `"data":`...), r.Data...)
 	}
 	if r.Failure != nil {
 		failure, err := Encode(r.Failure)
 		if err != nil {
 			return nil, err
 		}
-		b = append(append(b, `,"failure":`...), failure...)
+		b = append(append(next(b, start), `"failure":`...), failure...)
 	}
 	if r.Worker != "" {
-		b = AppendString(append(b, `,"worker":`...), r.Worker)
+		b = AppendString(append(next(b, start), `"worker":`...), r.Worker)
 	}
 	if r.RunMicros != 0 {
-		b = strconv.AppendInt(append(b, `,"run_us":`...), r.RunMicros, 10)
+		b = strconv.AppendInt(append(next(b, start), `"run_us":`...), r.RunMicros, 10)
 	}
-	if len(b) == start {
-		return append(b, "{}"...), nil
+	if framed {
+		b = append(append(next(b, start), `"data":`...), r.Data...)
 	}
-	b[start] = '{' // where the first member's comma is
 	return append(b, '}'), nil
 }
+
+// next appends a comma unless b ends where the members start.
+func next(b []byte, start int) []byte {
+	if len(b) == start {
+		return b
+	}
+	return append(b, ',')
+}
+
+// WellFormed returns nil if data are what a reply may have: JSON that nests no deeper
+// than encoding/json reads.
+func WellFormed(data []byte) error { return schema.Check(data, maxReplyDepth) }
 
 // maxReplyDepth is encoding/json's limit: what a destination answers may nest as
 // it likes.

@@ -161,6 +161,38 @@ func TestReplyBytesAreFrozen(t *testing.T) {
 	}
 }
 
+// Large raw parts are framed by Append alone.
+var framedRequest, framedReply = func() (wire.Request, wire.Reply) {
+	request, reply := requests["request_full"], replies["reply_ok_data_timed"]
+	request.Access = requests["request_limited"].Access
+	request.Params = json.RawMessage(`{"documents":["` + strings.Repeat("d", 1<<10) + `"]}`)
+	reply.Data = json.RawMessage(`{"took":7,"items":["` + strings.Repeat("i", 1<<10) + `"]}`)
+	return request, reply
+}()
+
+func TestFramedBytesAreFrozen(t *testing.T) {
+	t.Parallel()
+	reply, err := framedReply.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string][]byte{"framed_request": framedRequest.Append(nil), "framed_reply": reply} {
+		path := filepath.Join("testdata", name+".json")
+		if *update {
+			if err := os.WriteFile(path, append(bytes.Clone(got), '\n'), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want = bytes.TrimSuffix(want, []byte("\n")); !bytes.Equal(got, want) {
+			t.Errorf("%s\n got %s\nwant %s", name, got, want)
+		}
+	}
+}
+
 // freeze holds what v encodes to against its golden file, and what the golden
 // file decodes to against v.
 func freeze[T any](t *testing.T, name string, v T) {
@@ -205,7 +237,8 @@ func TestNoGoldenFileIsLeftOver(t *testing.T) {
 		_, isResealRequest := resealRequests[name]
 		_, isResealReply := resealReplies[name]
 		_, isPause := pauses[name]
-		if !isRequest && !isReply && !isResealRequest && !isResealReply && !isPause {
+		isFramed := name == "framed_request" || name == "framed_reply"
+		if !isFramed && !isRequest && !isReply && !isResealRequest && !isResealReply && !isPause {
 			t.Errorf("no test reads testdata/%s", f.Name())
 		}
 	}

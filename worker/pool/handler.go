@@ -38,6 +38,7 @@ type Execute[C, S, P any] func(ctx context.Context, job Job[C, S, P]) (json.RawM
 type Handler struct {
 	typeID      string
 	hasSecrets  bool
+	wellFormed  bool                                // what it returns is, and need not be looked at
 	destination func(config json.RawMessage) string // nil for none
 	execute     func(ctx context.Context, req *wire.Request, secrets []byte, hosts connector.Hosts) (json.RawMessage, error)
 }
@@ -50,6 +51,14 @@ func (h Handler) Type() string { return h.typeID }
 // shares the worker's slots with others; it must be quick.
 func (h Handler) To(destination func(config json.RawMessage) string) Handler {
 	h.destination = destination
+	return h
+}
+
+// WellFormed returns the handler of a type whose executor returns nothing that is
+// not [wire.WellFormed]: the pool looks through what others return, since nobody does
+// after it.
+func (h Handler) WellFormed() Handler {
+	h.wellFormed = true
 	return h
 }
 
@@ -67,7 +76,7 @@ func (h Handler) destinationOf(req *wire.Request) string {
 
 // Handle pairs a connector type with its executor.
 func Handle[C, S, P any](t connector.Type[C, S, P], execute Execute[C, S, P]) Handler {
-	return Handler{t.ID, t.HasSecrets(), nil, func(ctx context.Context, req *wire.Request, opened []byte, hosts connector.Hosts) (json.RawMessage, error) {
+	return Handler{typeID: t.ID, hasSecrets: t.HasSecrets(), execute: func(ctx context.Context, req *wire.Request, opened []byte, hosts connector.Hosts) (json.RawMessage, error) {
 		// Kibana's order: params, config, secrets, both together.
 		params, err := t.Params(req.Params)
 		if err != nil {

@@ -237,5 +237,11 @@ func (p *Pool) call(ctx context.Context, h Handler, req *wire.Request) (data jso
 			return nil, err
 		}
 	}
-	return h.execute(ctx, req, secrets, p.options.Hosts)
+	if data, err = h.execute(ctx, req, secrets, p.options.Hosts); err != nil || len(data) == 0 || h.wellFormed {
+		return data, err
+	}
+	if err := wire.WellFormed(data); err != nil {
+		return nil, lost(err)
+	}
+	return data, nil
 }

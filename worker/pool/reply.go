@@ -25,7 +25,7 @@ func (p *Pool) answer(msg *nats.Msg, req *wire.Request, reply wire.Reply, err er
 }
 
 // replySize is the room for what a reply without a failure holds besides its data.
-const replySize = len(`{"data":,"worker":"","run_us":86400000000}`)
+const replySize = len(`{"raw_bytes":9223372036854775807,"worker":"","run_us":86400000000,"data":}`)
 
 func (p *Pool) reply(msg *nats.Msg, reply wire.Reply) {
 	reply.Worker = p.options.Name
