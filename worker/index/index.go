@@ -41,6 +41,9 @@ const (
 	dialTimeout  = 10 * time.Second
 	idleTimeout  = 90 * time.Second
 	maxIdleConns = 256 // kept open; far more than a worker's slots
+	// bulkBuffer is what a connection that carries bulks reads and writes at once, in
+	// bytes: net/http's 4 KiB make three writes of most.
+	bulkBuffer = 64 << 10
 )
 
 const patience = time.Second // a bulk usually takes milliseconds
@@ -84,6 +87,9 @@ func New(layer *outbound.Layer, config Config, maxResponse int64) (*Executor, er
 		MaxIdleConnsPerHost: maxIdleConns,
 		IdleConnTimeout:     idleTimeout,
 		DisableCompression:  true, // the answer is passed on as it is
+	}
+	if config.Batching.On { // few connections, which each carry much
+		e.transport.WriteBufferSize, e.transport.ReadBufferSize = bulkBuffer, bulkBuffer
 	}
 	if config.URL == "" {
 		return e, nil
