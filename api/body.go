@@ -140,6 +140,7 @@ func writeBlob(c echo.Context, status int, body []byte) error {
 	header["Content-Type"] = jsonType
 	header["Content-Length"] = []string{strconv.Itoa(len(body))} // or a large one goes out in chunks
 	c.Response().WriteHeader(status)
+	expectBody(c.Request(), len(body))
 	// What was done stays done when the client does not take the answer.
 	_, _ = c.Response().Write(body)
 	return nil

@@ -39,10 +39,11 @@ type server struct {
 	audit         *auditor
 	preconfigured map[string]*preconfigured
 	rotation      rotation
-	results       wire.Buffers
-	loopback      bool        // only this machine can connect
-	tls           *tls.Config // nil for none
-	refused       atomic.Bool // the broker refuses what the api needs
+	results       wire.Buffers // bodies of answers
+	pieces        wire.Buffers // and with their headers
+	loopback      bool         // only this machine can connect
+	tls           *tls.Config  // nil for none
+	refused       atomic.Bool  // the broker refuses what the api needs
 	ledger        *ledger.Ledger
 	finisher      *finisher
 	stopping      chan struct{} // closed when it begins to stop: who only waits is told so
@@ -190,8 +191,12 @@ func (s *server) serve(ctx context.Context, listener net.Listener) error {
 	}
 	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
+	h.ConnContext = withPiece
 	h.BaseContext = func(net.Listener) context.Context { return requests }
 	served := make(chan error, 1)
+	if s.tls == nil { // TLS writes records, of what size it likes
+		listener = pieces{listener, &s.pieces}
+	}
 	go func() { served <- serve(h, listener) }()
 	if limit := s.nc.MaxPayload(); s.nc.IsConnected() && s.config.MaxBody > limit {
 		s.log.Warn("bodies larger than the broker's max_payload are refused", "max_body", s.config.MaxBody, "max_payload", limit)
