@@ -17,6 +17,7 @@ type readBody struct {
 	Names   []string   `json:"names" default:"[]"`
 	Items   []readItem `json:"items" default:"[]"`
 	Any     Record     `json:"any" default:"{}"`
+	Full    []Record   `json:"full" default:"[]" blank:"no"`
 }
 
 // both is what Read makes of data, after it was compared with Check and Decode.
@@ -42,6 +43,7 @@ func TestReadIsCheckAndDecode(t *testing.T) {
 		``, ` `, `null`, `[]`, `"x"`, `{`, `{}`, ` { } `, `{}{}`, `{"records":`, `{"records":[`, `{"records":[]`, `{"records":[]}`, `{"records":[ ]}`,
 		`{"records":[{}]}`, ` {"records" : [ {} , {"a":[1,"]"]} ] } `, `{"records":[{},]}`, `{"records":[,{}]}`, `{"records":[{} {}]}`, `{"records":[{}}`,
 		`{"records":[1]}`, `{"records":[{},"{\"a\":1}"]}`, `{"records":[{},"x"]}`, `{"records":{}}`, `{"records":"[{},{}]"}`, `{"records":"[{},1]"}`, `{"records":null}`,
+		`{"full":[{"a":"b"},{"c":1}]}`, `{"full":[{"a":"b"},{"c":{"d":[" "]}}]}`, `{"full":["{\"a\":\"\"}"]}`,
 		`{"names":["a","b"]}`, `{"names":["a",1]}`, `{"items":[{"name":"a"},{"name":"b"}]}`, `{"items":[{"name":"a"},{}]}`, `{"items":[{"name":"a","b":1}]}`,
 		`{"records":[{}],"names":["a"],"items":[{"name":"c"}],"any":{"d":[]},"text":"e"}`,
 		`{"names":["a"],"names":["b","c"]}`, `{"names":["a"],"names":[]}`, `{"names":["a"],"names":"[\"d\"]"}`, `{"nam\u0065s":["a"]}`, `{"other":[1,2]}`, `{"text":[1]}`, `{"any":[1]}`,

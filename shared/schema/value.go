@@ -22,7 +22,7 @@ func decodeString(raw []byte, v reflect.Value, noBlank bool) *Error {
 
 // check applies the rule of the type of v, if it has one.
 func check(v reflect.Value) *Error {
-	if t := v.Type(); t == recordType || !t.Implements(checkerType) {
+	if !v.Type().Implements(checkerType) {
 		return nil
 	}
 	if reason := v.Interface().(Checker).Check(); reason != "" {
@@ -138,6 +138,9 @@ func decodeArray(raw []byte, v reflect.Value, noBlank bool) *Error {
 
 // decodeItems is decodeArray for an array of which the items are known.
 func decodeItems(items [][]byte, v reflect.Value, noBlank bool) *Error {
+	if records, ok := v.Addr().Interface().(*[]Record); ok { // documents: thousands of them
+		return decodeRecords(items, records, noBlank)
+	}
 	list := newList(v.Type(), len(items))
 	for _, each := range items {
 		if err := list.add(each, noBlank); err != nil {
@@ -145,6 +148,19 @@ func decodeItems(items [][]byte, v reflect.Value, noBlank bool) *Error {
 		}
 	}
 	v.Set(list.Value)
+	return nil
+}
+
+func decodeRecords(items [][]byte, records *[]Record, noBlank bool) *Error {
+	list := make([]Record, len(items))
+	for i, each := range items {
+		raw, err := record(each, noBlank)
+		if err != nil {
+			return err.under(strconv.Itoa(i))
+		}
+		list[i] = raw
+	}
+	*records = list
 	return nil
 }
 
@@ -175,22 +191,30 @@ func (l list) add(raw []byte, noBlank bool) *Error {
 }
 
 func decodeRecord(raw []byte, v reflect.Value, noBlank bool) *Error {
-	raw, err := fromText(raw, "record")
+	raw, err := record(raw, noBlank)
 	if err != nil {
 		return err
 	}
+	v.SetBytes(raw)
+	return check(v)
+}
+
+func record(raw []byte, noBlank bool) ([]byte, *Error) {
+	raw, err := fromText(raw, "record")
+	if err != nil {
+		return nil, err
+	}
 	if typeOf(raw) != "Object" {
-		return wrongType("object", raw)
+		return nil, wrongType("object", raw)
 	}
 	if noBlank {
 		for key, value := range Members(raw) {
 			if hasBlank(value) {
-				return refuse("value '' is not valid").under(key)
+				return nil, refuse("value '' is not valid").under(key)
 			}
 		}
 	}
-	v.SetBytes(raw)
-	return check(v)
+	return raw, nil
 }
 
 func decodeAny(raw []byte, v reflect.Value, noBlank bool) *Error {

@@ -118,3 +118,16 @@ func BenchmarkLone(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkScan reads the answer to 64 documents.
+func BenchmarkScan(b *testing.B) {
+	const item = `{"create":{"_index":"bench","_id":"mXkTbZoBq2vEwA1yGk7c","_version":1,"result":"created","_shards":{"total":2,"successful":1,"failed":0},"_seq_no":1,"_primary_term":1,"status":201}}`
+	answer := []byte(`{"errors":false,"took":1,"items":[` + strings.Repeat(item+",", 63) + item + `]}`)
+	b.SetBytes(int64(len(answer)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if s, err := scan(answer, 64); err != nil || len(s.each) != 64 {
+			b.Fatal(len(s.each), err)
+		}
+	}
+}

@@ -129,24 +129,51 @@ func scanItem(data []byte, at int) (end, status int) {
 	return end, status
 }
 
-func scanResult(data []byte, at int) (end, status int) {
+// scanResult is object without a call for each member: a bulk has thousands of them.
+func scanResult(data []byte, i int) (end, status int) {
 	odd := false
-	end = object(data, at, func(key []byte, at int) int {
+	if i = skipSpace(data, i+1); i < len(data) && data[i] == '}' {
+		return i + 1, 0
+	}
+	for {
+		keyEnd, at := keyAndValue(data, i)
+		if at < 0 {
+			return -1, 0
+		}
 		end := valueEnd(data, at, 4)
-		switch {
-		case end < 0:
+		if end < 0 {
+			return -1, 0
+		}
+		switch key := data[i:keyEnd]; {
+		case !mayBeStatus(key):
 		case string(key) == `"status"`:
 			odd = odd || status != 0
 			status = threeDigits(data[at:end])
 		case like(key, `"status"`):
 			odd = true
 		}
-		return end
-	})
-	if odd {
-		status = 0
+		if i = skipSpace(data, end); i == len(data) {
+			return -1, 0
+		}
+		switch data[i] {
+		case ',':
+			i = skipSpace(data, i+1)
+		case '}':
+			if odd {
+				status = 0
+			}
+			return i + 1, status
+		default:
+			return -1, 0
+		}
 	}
-	return end, status
+}
+
+// mayBeStatus reports whether a key could be like "status": one look at its first
+// sign tells for nearly all.
+func mayBeStatus(key []byte) bool {
+	c := key[1]
+	return c|0x20 == 's' || c == '\\' || c >= 0x80
 }
 
 // threeDigits returns the number from 200 to 599 that b is, or 0.
@@ -164,20 +191,28 @@ func threeDigits(b []byte) int {
 // key with the quotes, and where its value begins; visit returns where that ends.
 func object(data []byte, i int, visit func(key []byte, at int) (end int)) (end int) {
 	return list(data, i, '}', func(i int) int {
-		if data[i] != '"' {
-			return -1
-		}
-		keyEnd, ok := schema.Skip(data, i, 0)
-		colon := skipSpace(data, keyEnd)
-		if !ok || colon == len(data) || data[colon] != ':' {
-			return -1
-		}
-		at := skipSpace(data, colon+1)
-		if at == len(data) {
+		keyEnd, at := keyAndValue(data, i)
+		if at < 0 {
 			return -1
 		}
 		return visit(data[i:keyEnd], at)
 	})
+}
+
+// keyAndValue returns where the key at i ends and where its value begins.
+func keyAndValue(data []byte, i int) (keyEnd, at int) {
+	if i == len(data) || data[i] != '"' {
+		return -1, -1
+	}
+	keyEnd, ok := schema.Skip(data, i, 0)
+	colon := skipSpace(data, keyEnd)
+	if !ok || colon == len(data) || data[colon] != ':' {
+		return -1, -1
+	}
+	if at = skipSpace(data, colon+1); at == len(data) {
+		return -1, -1
+	}
+	return keyEnd, at
 }
 
 // array is object for the values of an array.
@@ -210,6 +245,9 @@ func list(data []byte, i int, closing byte, visit func(at int) (end int)) (end i
 }
 
 func skipSpace(data []byte, i int) int {
+	if i < len(data) && data[i] > ' ' { // nearly always
+		return i
+	}
 	for i < len(data) && (data[i] == ' ' || data[i] == '\n' || data[i] == '\r' || data[i] == '\t') {
 		i++
 	}
