@@ -25,6 +25,7 @@ type admission struct {
 	all        load
 	connectors map[string]load // no more of them than calls
 	drain      drain
+	refused    uint64
 }
 
 // load is what is in flight.
@@ -131,8 +132,16 @@ func (t *ticket) reserve(announced int64) error {
 }
 
 func (a *admission) full(now time.Time) *problem {
+	a.refused++
 	return tooMany("There are as many executions in flight as there may be, in all or for this connector. Nothing was run.",
 		a.drain.time(a.all.calls, now))
+}
+
+// stats returns what is in flight, and how often somebody was refused.
+func (a *admission) stats() (now load, refused uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.all, a.refused
 }
 
 // enter counts an execution until its ticket is done. The error is a *[problem].

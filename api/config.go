@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/seal"
 	"patchbay.dev/shared/setting"
@@ -60,6 +62,9 @@ type Config struct {
 	// LookupEnv is os.LookupEnv, for secrets of preconfigured connectors; nil for an
 	// empty environment.
 	LookupEnv func(string) (string, bool)
+
+	// Metrics gets the metrics of the api; nil: nothing is counted.
+	Metrics prometheus.Registerer
 
 	// Ready, if not nil, is called once with the URL that listens.
 	Ready func(url string)

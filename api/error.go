@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -42,9 +41,8 @@ func (s *server) handleError(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
-	if errors.Is(err, context.Canceled) && c.Request().Context().Err() != nil {
-		// The client is gone, or has closed its side: an answer that says nothing
-		// would be worse than none.
+	if isGone(c, err) {
+		// An answer that says nothing would be worse than none.
 		panic(http.ErrAbortHandler)
 	}
 	if isBulk(c) && c.Request().ProtoMajor == 1 {

@@ -127,7 +127,9 @@ func (s *server) ask(c echo.Context, request *wire.Request, timeout time.Duratio
 	started := time.Now()
 	reply, err := s.dispatch.Ask(c.Request().Context(), request, carried(traceContext(c.Request().Header)), timeout)
 	s.record(request, reply, err)
-	return reply, attemptOf(request, started, reply, err), err
+	attempt := attemptOf(request, started, reply, err)
+	s.metrics.executed(request.Connector.Type, reply.Outcome(), err, attempt.EndedAt.Sub(started))
+	return reply, attempt, err
 }
 
 // record logs how an execution ended: by its id someone asks what became of it.

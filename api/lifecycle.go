@@ -70,7 +70,7 @@ func (s *server) sealParams(space, connectorID, typeID, executionID string, para
 // startQueue runs queued executions until stop, which gives those that run their grace.
 func (s *server) startQueue(ctx context.Context) (stop func() error) {
 	c := &s.config
-	q := queue.New(s.nc, s.ledger, s.runJob, s.submitLines, queue.Options{
+	q := queue.New(s.nc, s.ledger, s.metrics.counting(s.runJob), s.submitLines, queue.Options{
 		Slots: c.QueueSlots, Bytes: c.QueueBytes, RetryDelay: c.RetryDelay, MaxRetryDelay: c.MaxRetryDelay, MaxAge: c.QueueMaxAge,
 		AckWait: ackWait, Replicas: c.StreamReplicas, MaxSubmitted: c.MaxSubmitted, Grace: c.ShutdownTimeout,
 	}, s.log)

@@ -19,6 +19,9 @@ import (
 // chains its middleware anew for each request.
 func (s *server) around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
+		if s.metrics != nil {
+			defer func(began time.Time) { s.metrics.answered(c, began, err) }(time.Now())
+		}
 		defer func() {
 			if v := recover(); v != nil {
 				if v == http.ErrAbortHandler { //nolint:errorlint // net/http panics with this very one

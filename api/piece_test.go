@@ -14,36 +14,36 @@ import (
 	"patchbay.dev/shared/wire"
 )
 
-// counting is a listener of connections that count what is written to them.
-type counting struct {
+// writeCounter is a listener of connections that count what is written to them.
+type writeCounter struct {
 	net.Listener
 	writes atomic.Int64
 }
 
-type counted struct {
+type countedConn struct {
 	net.Conn
 	writes *atomic.Int64
 }
 
-func (l *counting) Accept() (net.Conn, error) {
+func (l *writeCounter) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
-	return counted{c, &l.writes}, err
+	return countedConn{c, &l.writes}, err
 }
 
-func (c counted) Write(p []byte) (int, error) {
+func (c countedConn) Write(p []byte) (int, error) {
 	c.writes.Add(1)
 	return c.Conn.Write(p)
 }
 
 // pieceServer serves bodies of the size that the path names, and returns what counts
 // its writes.
-func pieceServer(t *testing.T) (*counting, *bufio.ReadWriter) {
+func pieceServer(t *testing.T) (*writeCounter, *bufio.ReadWriter) {
 	t.Helper()
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &counting{Listener: tcp}
+	l := &writeCounter{Listener: tcp}
 	h := &http.Server{ConnContext: withPiece, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var size int
 		_, _ = fmt.Sscanf(r.URL.Path, "/%d", &size)

@@ -44,6 +44,7 @@ type server struct {
 	loopback      bool         // only this machine can connect
 	tls           *tls.Config  // nil for none
 	refused       atomic.Bool  // the broker refuses what the api needs
+	metrics       *metrics     // nil: nothing is counted
 	ledger        *ledger.Ledger
 	finisher      *finisher
 	stopping      chan struct{} // closed when it begins to stop: who only waits is told so
@@ -113,6 +114,7 @@ func (s *server) routes() *echo.Echo {
 		a.GET("/list_action_types", bare(s, toBeKnown, s.legacyTypes), warnLegacy)
 		a.POST("/action/:id/_execute", handle(s, toExecute, s.readExecute, s.execute(legacy)), warnLegacy)
 	}
+	s.metrics.know(e.Routes())
 	return e
 }
 
@@ -150,6 +152,9 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, s.closeLedger()) }()
+	if err := s.openMetrics(); err != nil {
+		return err
+	}
 	stopWatching, err := s.watchBroker(ctx)
 	if err != nil {
 		return err

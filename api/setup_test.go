@@ -155,6 +155,9 @@ func setupWith(t *testing.T, o options) *bundle {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.server.dispatch.Close() })
+	if err := b.server.openMetrics(); err != nil {
+		t.Fatal(err)
+	}
 	if o.queue {
 		stop := sync.OnceValue(b.server.startQueue(context.WithoutCancel(t.Context())))
 		b.stopQueue = func() {

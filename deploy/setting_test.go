@@ -22,6 +22,7 @@ func TestSettingsAreKnownAndDocumented(t *testing.T) {
 	config.Flags(fs)
 	logging.Flags(fs)
 	new(diagnose.Config).Flags(fs)
+	new(diagnose.Metrics).Flags(fs)
 	new(setting.Broker).Flags(fs) // of the separate programs
 	fs.String("seal-public-key-file", "", "")
 	var declared []string

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/seal"
 	"patchbay.dev/shared/setting"
@@ -27,6 +29,9 @@ type Config struct {
 
 	// Ring opens secrets and params; nil: connectors with secrets are refused.
 	Ring *setting.File[*seal.Ring]
+
+	// Metrics gets the metrics of the worker; nil: nothing is counted.
+	Metrics prometheus.Registerer
 
 	// Ready, if not nil, is called once when executions can arrive.
 	Ready func()

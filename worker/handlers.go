@@ -22,6 +22,12 @@ func handlers(config Config, layer *outbound.Layer, log *slog.Logger) (all []poo
 	if err != nil {
 		return nil, nil, err
 	}
+	if config.Metrics != nil {
+		if err := register(config.Metrics, newIndexMetrics(indexer)); err != nil {
+			indexer.Close()
+			return nil, nil, err
+		}
+	}
 	return []pool.Handler{
 		pool.Handle(connector.Index, indexer.Execute).To(cluster).WellFormed(),
 		pool.Handle(connector.ServerLog, serverlog.New(log).Execute),

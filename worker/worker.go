@@ -36,12 +36,20 @@ func Run(ctx context.Context, config Config, nc *nats.Conn, log *slog.Logger) (e
 	}
 	name := cmp.Or(config.Name, processName())
 	keys := newOpener(config.Ring, log)
+	observe, err := observing(config.Metrics)
+	if err != nil {
+		return err
+	}
 	p, err := pool.Start(nc, some, pool.Options{
 		Slots: config.Slots, DestinationSlots: config.DestinationSlots, Grace: config.ShutdownTimeout,
 		Hosts: config.Hosts, Name: name, Open: keys.open, OpenParams: keys.openParams, Reseal: keys.reseal,
+		Observe: observe,
 	}, log)
 	if err != nil {
 		return err
+	}
+	if err := watching(config.Metrics, p, config.Slots, layer, nc); err != nil {
+		return errors.Join(err, p.Stop())
 	}
 	types := make([]string, len(some))
 	for i, h := range some {

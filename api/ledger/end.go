@@ -106,6 +106,9 @@ func (g *group) conclude(e *Ending, sealed []byte) error {
 	if durable {
 		g.count(p, 0, -1)
 	}
+	if e.State == Dead {
+		g.buried++
+	}
 	g.end(p.space, id, durable)
 	if e.Data != nil {
 		if _, err := g.exec(insertAnswer, e.Seq, string(e.Data)); err != nil {

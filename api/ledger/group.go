@@ -50,6 +50,7 @@ func (l *Ledger) transact(ops []*op, records []Record) error {
 	if err == nil {
 		if _, err = g.exec(`COMMIT`); err == nil {
 			g.publish()
+			l.totals.count(ops, records, g.buried)
 			return nil
 		}
 		err = fmt.Errorf("commit: %w", explain(err))
@@ -67,6 +68,7 @@ type group struct {
 	active  int // the sum of those of changes
 	queued  bool
 	drained int        // durable executions that ended
+	buried  int        // of them, as dead letters
 	ended   []watchKey // of any kind
 	dropped int        // records
 }

@@ -88,6 +88,7 @@ type Ledger struct {
 	pace    pace
 	watches watches
 	changed chan struct{}
+	totals  totals
 
 	recovered Recovered
 	unsealed  atomic.Bool  // there may be dead letters whose params are not sealed

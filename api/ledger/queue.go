@@ -24,7 +24,8 @@ type count struct{ waiting, active int }
 type queue struct {
 	mu     sync.Mutex
 	places map[place]count
-	active int
+	active int // of all of them
+	waits  int // likewise
 
 	version uint64    // grows with every transaction that changed places
 	changes list.List // of change, the latest first; none for what was there at the start
@@ -50,6 +51,7 @@ func (q *queue) add(changes map[place]count) {
 		c.waiting += change.waiting
 		c.active += change.active
 		q.active += change.active
+		q.waits += change.waiting
 		if c == (count{}) {
 			q.forget(p) // connectors come and go
 			continue
@@ -128,35 +130,21 @@ func signal(c chan<- struct{}) {
 	}
 }
 
-// Stats are figures of this process since it started, and of now.
-type Stats struct {
-	Queued  int    // executions that wait or run
-	Dropped uint64 // records that the log lost
-	// Rate is how many durable executions ended per second lately, for Retry-After.
-	Rate float64
-}
-
-// Stats returns them.
-func (l *Ledger) Stats() Stats {
-	l.queue.mu.Lock()
-	active := l.queue.active
-	l.queue.mu.Unlock()
-	dropped := uint64(l.log.lost()) //nolint:gosec // a count
-	return Stats{Queued: active, Dropped: dropped, Rate: l.pace.rate(l.options.now())}
-}
-
 // DrainTime is how long, at the pace of late, until n of those queued have ended:
 // between 1 s and 30 s.
 func (l *Ledger) DrainTime(n int) time.Duration {
-	rate := l.pace.rate(l.options.now())
+	rate := l.pace.rate(l.options.now(), lately)
 	if rate == 0 {
 		return 30 * time.Second
 	}
 	return time.Duration(math.Ceil(min(max(float64(n)/rate, 1), 30))) * time.Second
 }
 
-// paceSeconds is how long ago "of late" begins.
-const paceSeconds = 10
+// How many seconds ago "of late" begins, and what is counted begins.
+const (
+	lately      = 10
+	paceSeconds = 60
+)
 
 // pace counts what ended in each of the last seconds.
 type pace struct {
@@ -172,15 +160,16 @@ func (p *pace) add(now time.Time, n int) {
 	p.ended[now.Unix()%paceSeconds] += n
 }
 
-func (p *pace) rate(now time.Time) float64 {
+// rate returns how many ended a second in the last so many seconds.
+func (p *pace) rate(now time.Time, seconds int64) float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.forget(now)
 	sum := 0
-	for _, n := range p.ended {
-		sum += n
+	for i := range seconds {
+		sum += p.ended[(p.last-i)%paceSeconds]
 	}
-	return float64(sum) / paceSeconds
+	return float64(sum) / float64(seconds)
 }
 
 // forget empties the seconds that passed since the last one that was counted.

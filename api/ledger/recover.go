@@ -41,6 +41,7 @@ func (l *Ledger) recover(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
+	l.totals.buried.Add(uint64(l.recovered.Dead)) //nolint:gosec // a count
 	return tx.Commit()
 }
 
@@ -79,6 +80,7 @@ func (l *Ledger) load(ctx context.Context) error {
 		}
 		l.queue.places[p] = count{n, n}
 		l.queue.active += n
+		l.queue.waits += n
 	}
 	return rows.Err()
 }

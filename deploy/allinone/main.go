@@ -36,6 +36,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	var config inprocess.Config
 	var logging setting.Log
 	var diagnostics diagnose.Config
+	var metrics diagnose.Metrics
 	if len(args) > 0 && args[0] == "keys" {
 		return api.Keys(ctx, "allinone", args[1:], environ, stdout, stderr)
 	}
@@ -44,6 +45,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	config.Flags(fs)
 	logging.Flags(fs)
 	diagnostics.Flags(fs)
+	metrics.Flags(fs)
 	if slices.Equal(args, []string{"health"}) { // for images without a shell
 		if _, err := setting.Parse(fs, nil, environ); err != nil {
 			return err
@@ -65,6 +67,12 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return err
 	}
 	defer stopDiagnostics()
+	registry, stopMetrics, err := serveMetrics(&metrics, log)
+	if err != nil {
+		return err
+	}
+	defer stopMetrics()
+	config.API.Metrics, config.Worker.Metrics = registry, registry // one scrape tells of both
 	config.API.Ready = func(url string) {
 		fmt.Fprintf(stdout, "Patchbay is ready at %s (data in %s)\n", url, config.API.DataDir)
 	}

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"patchbay.dev/shared/setting"
 )
 
@@ -27,12 +29,16 @@ import (
 //	go test -run '^$' -bench Execute -count 6 ./deploy/inprocess
 func BenchmarkExecute(b *testing.B) {
 	const document = `{"message":"disk full","host":"db-1"}`
-	for _, test := range []struct{ name, connector, params string }{
-		{"server-log", `{"name":"n","connector_type_id":".server-log"}`, `{"params":{"message":"disk full"}}`},
-		{"index", `{"name":"n","connector_type_id":".index","config":{"index":"i"}}`, `{"params":{"documents":[` + document + `]}}`},
+	for _, test := range []struct {
+		name, connector, params string
+		counted                 bool
+	}{
+		{"server-log", `{"name":"n","connector_type_id":".server-log"}`, `{"params":{"message":"disk full"}}`, false},
+		{"server-log-counted", `{"name":"n","connector_type_id":".server-log"}`, `{"params":{"message":"disk full"}}`, true},
+		{"index", `{"name":"n","connector_type_id":".index","config":{"index":"i"}}`, `{"params":{"documents":[` + document + `]}}`, false},
 	} {
 		b.Run(test.name, func(b *testing.B) {
-			address := start(b)
+			address := start(b, test.counted)
 			create(b, "http://"+address+"/api/actions/connector/bench", test.connector)
 			conn, err := (&net.Dialer{}).DialContext(b.Context(), "tcp", address)
 			if err != nil {
@@ -56,7 +62,7 @@ func BenchmarkExecute(b *testing.B) {
 }
 
 // start runs all parts until the benchmark ends and returns where the api listens.
-func start(b *testing.B) (address string) {
+func start(b *testing.B, counted bool) (address string) {
 	b.Helper()
 	const answer = `{"errors":false,"took":1,"items":[{"create":{"_index":"i","_id":"1","status":201}}]}`
 	cluster := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -73,6 +79,10 @@ func start(b *testing.B) (address string) {
 		b.Fatal(err)
 	}
 	ready, ended := make(chan string, 1), make(chan error, 1)
+	if counted {
+		registry := prometheus.NewRegistry()
+		config.API.Metrics, config.Worker.Metrics = registry, registry
+	}
 	config.API.Ready = func(url string) { ready <- url }
 	ctx, cancel := context.WithCancel(b.Context())
 	log := slog.New(slog.NewJSONHandler(io.Discard, nil)) //nolint:sloglint // what a line costs is part of it

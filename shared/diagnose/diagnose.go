@@ -1,5 +1,5 @@
-// Package diagnose lets an operator profile a running program, over a listener of
-// its own that only the same machine can reach.
+// Package diagnose lets an operator look into a running program, over listeners of
+// their own: profiles for the same machine alone, metrics for whoever may ask.
 package diagnose
 
 import (
@@ -34,23 +34,30 @@ func (c *Config) Start(log *slog.Logger) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("PATCHBAY_DIAGNOSTICS_ADDR: %w", err)
 	}
-	server := &http.Server{
+	stop = serve(listener, &http.Server{
 		Handler:           refusePages(profiles()),
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+		ReadHeaderTimeout: headerTimeout,
+	}, log)
+	log.Info("diagnostics are listening", "address", listener.Addr().String())
+	return stop, nil
+}
+
+const headerTimeout = 10 * time.Second
+
+// serve serves until stop is called, which cuts what runs.
+func serve(listener net.Listener, server *http.Server, log *slog.Logger) (stop func()) {
+	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("diagnostics ended", "error", err)
+			log.Error("diagnostics ended", "address", listener.Addr().String(), "error", err)
 		}
 	}()
-	log.Info("diagnostics are listening", "address", listener.Addr().String())
 	return func() {
 		_ = server.Close() // nothing is to be saved
 		<-served
-	}, nil
+	}
 }
 
 func listen(addr string) (net.Listener, error) {

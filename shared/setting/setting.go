@@ -66,6 +66,7 @@ var names = []string{
 	"MAX_RUNNING",
 	"MAX_SPACES",
 	"MAX_SUBMITTED",
+	"METRICS_ADDR",
 	"NATS_CA_FILE",
 	"NATS_CERT_FILE",
 	"NATS_CREDS_FILE",

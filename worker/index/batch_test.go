@@ -151,7 +151,7 @@ func TestLoneCallersLeaveAtOnceAsWithoutBatching(t *testing.T) {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}
 	size := int64(3 * (2*len(action) + 16))
-	if diff := cmp.Diff(Stats{Bulks: 3, Executions: 3, Documents: 6, Bytes: size}, e.Stats()); diff != "" {
+	if diff := cmp.Diff(Stats{Bulks: 3, Executions: 3, Documents: 6, Bytes: size, Sizes: [11]int64{3}}, e.Stats()); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
 	}
 }
@@ -185,7 +185,7 @@ func TestThoseWhoWaitLeaveTogetherAndGetTheirOwn(t *testing.T) {
 		t.Errorf("requests after the first (-want +got):\n%s", diff)
 	}
 	stats := e.Stats()
-	if diff := cmp.Diff(Stats{Bulks: 2, Executions: 5, Documents: 6, Bytes: stats.Bytes}, stats); diff != "" {
+	if diff := cmp.Diff(Stats{Bulks: 2, Executions: 5, Documents: 6, Bytes: stats.Bytes, Sizes: [11]int64{1, 0, 1}}, stats); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
 	}
 }

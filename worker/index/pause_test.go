@@ -79,7 +79,7 @@ func TestThoseWhoWaitAreToldOfAPauseAtOnce(t *testing.T) {
 	}
 	release() // what is under way goes on
 	stats := e.Stats()
-	if diff := cmp.Diff(Stats{Bulks: 1, Executions: 1, Documents: 1, TurnedAway: 2, Bytes: stats.Bytes}, stats); diff != "" {
+	if diff := cmp.Diff(Stats{Bulks: 1, Executions: 1, Documents: 1, TurnedAway: 2, Bytes: stats.Bytes, Sizes: [11]int64{1}}, stats); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
 	}
 }

@@ -1,6 +1,10 @@
 package index
 
-import "sync/atomic"
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
 
 // Stats tells what an [Executor] has sent since its start.
 type Stats struct {
@@ -13,16 +17,22 @@ type Stats struct {
 	Refused    int64 // executions refused since too much was waiting
 	Waiting    int64 // executions that wait now
 	TurnedAway int64 // times that an execution was not sent since the cluster asked for a pause
+	// Sizes are the bulks by how many executions they carried: up to 1, 2, 4, … 512,
+	// and more, each apart.
+	Sizes [sizes + 1]int64
 }
+
+const sizes = 10
 
 type counters struct {
 	bulks, executions, documents, bytes, resent, splits, refused, waiting, turnedAway atomic.Int64
+	sizes                                                                             [sizes + 1]atomic.Int64
 }
 
 // Stats returns the counters as they are now.
 func (e *Executor) Stats() Stats {
 	c := &e.counters
-	return Stats{
+	s := Stats{
 		Bulks:      c.bulks.Load(),
 		Executions: c.executions.Load(),
 		Documents:  c.documents.Load(),
@@ -33,6 +43,25 @@ func (e *Executor) Stats() Stats {
 		Waiting:    c.waiting.Load(),
 		TurnedAway: c.turnedAway.Load(),
 	}
+	for i := range c.sizes {
+		s.Sizes[i] = c.sizes[i].Load()
+	}
+	return s
+}
+
+// Load is what an [Executor] asks of the cluster now, while it batches.
+type Load struct {
+	InFlight        int // bulks under way without refresh
+	InFlightRefresh int // and with it
+	Limit           int // how many of each may be
+	Paused          bool
+}
+
+// Load returns it.
+func (e *Executor) Load() Load {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return Load{e.batches.airborne, e.refresh.airborne, e.limit.Bears(), time.Now().Before(e.until)}
 }
 
 // count counts a bulk.
@@ -41,4 +70,5 @@ func (c *counters) count(executions, documents, bytes int) {
 	c.executions.Add(int64(executions))
 	c.documents.Add(int64(documents))
 	c.bytes.Add(int64(bytes))
+	c.sizes[min(bits.Len(uint(executions-1)), sizes)].Add(1)
 }

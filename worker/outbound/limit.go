@@ -58,6 +58,9 @@ func NewLimit(first, most int) Limit { return Limit{bears: float64(first), most:
 // Allows reports whether there is room for one more beside those that run.
 func (l *Limit) Allows(running int) bool { return running < int(l.bears) }
 
+// Bears returns how many may run at once.
+func (l *Limit) Bears() int { return int(l.bears) }
+
 // Cuts returns how often the limit was cut. What begins keeps it for [Limit.Learn].
 func (l *Limit) Cuts() int { return l.cuts }
 

@@ -41,6 +41,7 @@ type Handler struct {
 	wellFormed  bool                                // what it returns is, and need not be looked at
 	destination func(config json.RawMessage) string // nil for none
 	execute     func(ctx context.Context, req *wire.Request, secrets []byte, hosts connector.Hosts) (json.RawMessage, error)
+	observe     func(End) // nil for nobody
 }
 
 // Type returns the id of the connector type, with its dot.

@@ -37,6 +37,9 @@ type Options struct {
 	OpenParams func(req *wire.Request) ([]byte, error)
 	// Reseal seals secrets anew and returns as many results; nil if nobody can.
 	Reseal func(items []wire.Sealed) []wire.Resealed
+	// Observe returns, for a type, who hears of the end of each of its executions,
+	// before the caller does; it must not block. Nil for nobody.
+	Observe func(typeID string) func(End)
 }
 
 // Pool takes executions from the broker and runs them, each in a goroutine and
@@ -100,6 +103,9 @@ func Start(nc *nats.Conn, handlers []Handler, options Options, log *slog.Logger)
 }
 
 func (p *Pool) subscribe(h Handler) error {
+	if p.options.Observe != nil {
+		h.observe = p.options.Observe(h.typeID)
+	}
 	subject, err := wire.Subject(h.typeID)
 	if err != nil {
 		return err
@@ -136,7 +142,7 @@ func (p *Pool) take(h Handler, msg *nats.Msg) {
 	// As many again as there are slots: more come faster than they can be read.
 	if p.reading.Add(1) > int64(p.options.Slots) {
 		p.reading.Add(-1)
-		p.signal(msg, wire.Busy)
+		p.busy(h, msg)
 		return
 	}
 	// From here on, also while it waits to be read: a large one may wait for seconds.
@@ -146,7 +152,7 @@ func (p *Pool) take(h Handler, msg *nats.Msg) {
 		var req wire.Request
 		reply, err := p.begin(h, msg, &req)
 		p.beats.end(msg)
-		p.answer(msg, &req, reply, err)
+		p.answer(h, msg, &req, reply, err)
 	})
 }
 

@@ -10,24 +10,24 @@ import (
 )
 
 // answer tells what came of an execution.
-func (p *Pool) answer(msg *nats.Msg, req *wire.Request, reply wire.Reply, err error) {
+func (p *Pool) answer(h Handler, msg *nats.Msg, req *wire.Request, reply wire.Reply, err error) {
 	switch {
 	case err == nil:
-		p.reply(msg, reply)
+		p.reply(h, msg, reply)
 	case errors.Is(err, ErrBusy):
-		p.signal(msg, wire.Busy)
+		p.busy(h, msg)
 	default:
 		failure := failureOf(err)
 		p.log.Warn("execution failed", "execution", req.ExecutionID, "space", req.Space, "connector", req.Connector.ID,
 			"type", req.Connector.Type, "message", failure.Message, "service_message", failure.ServiceMessage, "unknown", failure.Unknown)
-		p.reply(msg, wire.Reply{Failure: failure, RunMicros: reply.RunMicros})
+		p.reply(h, msg, wire.Reply{Failure: failure, RunMicros: reply.RunMicros})
 	}
 }
 
 // replySize is the room for what a reply without a failure holds besides its data.
 const replySize = len(`{"raw_bytes":9223372036854775807,"worker":"","run_us":86400000000,"data":}`)
 
-func (p *Pool) reply(msg *nats.Msg, reply wire.Reply) {
+func (p *Pool) reply(h Handler, msg *nats.Msg, reply wire.Reply) {
 	reply.Worker = p.options.Name
 	b := p.buffers.Get(len(reply.Data) + len(reply.Worker) + replySize)
 	defer p.buffers.Put(b) // the connection copies what is published
@@ -39,9 +39,19 @@ func (p *Pool) reply(msg *nats.Msg, reply wire.Reply) {
 		if err == nil {
 			err = fmt.Errorf("the answer of %d bytes is larger than the broker's max_payload of %d bytes", len(body), limit)
 		}
-		body, _ = wire.Encode(wire.Reply{Failure: lost(err), Worker: reply.Worker, RunMicros: reply.RunMicros})
+		reply.Failure = lost(err)
+		body, _ = wire.Encode(wire.Reply{Failure: reply.Failure, Worker: reply.Worker, RunMicros: reply.RunMicros})
 	}
+	h.ended(reply)
 	p.send(&nats.Msg{Subject: msg.Reply, Data: body})
+}
+
+// busy says that the worker has no room for an execution.
+func (p *Pool) busy(h Handler, msg *nats.Msg) {
+	if h.observe != nil {
+		h.observe(End{Busy: true})
+	}
+	p.signal(msg, wire.Busy)
 }
 
 func (p *Pool) signal(msg *nats.Msg, signal string) {

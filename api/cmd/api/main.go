@@ -35,6 +35,7 @@ func run(ctx context.Context, args, environ []string) error {
 	var hosts []string
 	var logging setting.Log
 	var diagnostics diagnose.Config
+	var metrics diagnose.Metrics
 	if len(args) > 0 && args[0] == "keys" {
 		return api.Keys(ctx, "api", args[1:], environ, os.Stdout, os.Stderr)
 	}
@@ -42,6 +43,7 @@ func run(ctx context.Context, args, environ []string) error {
 	config.Flags(fs)
 	logging.Flags(fs)
 	diagnostics.Flags(fs)
+	metrics.Flags(fs)
 	broker.Flags(fs)
 	setting.Duration(fs, &config.ShutdownTimeout, "shutdown-timeout", "30s", "how long requests in flight may last once the api stops")
 	setting.List(fs, &hosts, "allowed-hosts", "*", "host names that connectors may reach, with commas; * for all")
@@ -69,6 +71,11 @@ func run(ctx context.Context, args, environ []string) error {
 		return err
 	}
 	defer stopDiagnostics()
+	var stopMetrics func()
+	if config.Metrics, stopMetrics, err = serveMetrics(&metrics, log); err != nil {
+		return err
+	}
+	defer stopMetrics()
 	nc, err := connect(broker, log)
 	if err != nil {
 		return err

@@ -34,10 +34,12 @@ func run(ctx context.Context, args, environ []string) error {
 	var hosts []string
 	var logging setting.Log
 	var diagnostics diagnose.Config
+	var metrics diagnose.Metrics
 	fs := flag.NewFlagSet("worker", flag.ContinueOnError)
 	config.Flags(fs)
 	logging.Flags(fs)
 	diagnostics.Flags(fs)
+	metrics.Flags(fs)
 	broker.Flags(fs)
 	setting.Duration(fs, &config.ShutdownTimeout, "shutdown-timeout", "30s", "how long running executions may last once the worker stops")
 	setting.List(fs, &hosts, "allowed-hosts", "*", "host names that connectors may reach, with commas; * for all")
@@ -65,6 +67,11 @@ func run(ctx context.Context, args, environ []string) error {
 		return err
 	}
 	defer stopDiagnostics()
+	var stopMetrics func()
+	if config.Metrics, stopMetrics, err = serveMetrics(&metrics, log); err != nil {
+		return err
+	}
+	defer stopMetrics()
 	nc, err := connect(broker, log)
 	if err != nil {
 		return err
