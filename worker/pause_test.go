@@ -1,19 +1,16 @@
 package worker
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
-	"patchbay.dev/shared/connector"
 	"patchbay.dev/shared/seal"
 	"patchbay.dev/shared/setting"
 	"patchbay.dev/shared/wire"
@@ -110,22 +107,8 @@ func TestPauseIsSharedByWorkers(t *testing.T) {
 	}
 }
 
-// startWorker runs a worker of every type until the test ends.
+// startWorker runs a worker that can open secrets until the test ends.
 func startWorker(t *testing.T, nc *nats.Conn, ring *seal.Ring) {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
-	ready, ended := make(chan struct{}), make(chan error, 1)
-	config := Config{
-		Slots: 8, Types: []string{"all"}, MaxResponse: 1 << 20, Hosts: connector.AllHosts(),
-		CIDRs: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Ring: setting.Fixed(ring),
-		ShutdownTimeout: 10 * time.Second, Ready: func() { close(ready) },
-	}
-	go func() { ended <- Run(ctx, config, nc, slog.New(slog.NewTextHandler(t.Output(), nil))) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	<-ready
+	runWorker(t, nc, Config{Slots: 8, Ring: setting.Fixed(ring)})
 }
