@@ -40,16 +40,17 @@ func Read(data []byte, maxDepth int, into any) error {
 	if !ok || !utf8.Valid(data) {
 		return readTwice(data, maxDepth, into)
 	}
+	fields := fieldsOf(v.Type())
 	var fewParts [8]part
-	b := newBody(v.Type(), fewParts[:])
+	values, other := partsOf(fields, fewParts[:]), stranger{}
 	for _, m := range members {
 		value := part{raw: data[m.value:m.end]}
 		if m.items < m.itemsEnd {
 			value.items = items[m.items:m.itemsEnd]
 		}
-		b.add(unquoted(data[m.key:m.keyEnd]), value)
+		take(fields, values, &other, unquoted(data[m.key:m.keyEnd]), value)
 	}
-	if err := b.fill(v); err != nil {
+	if err := fill(fields, values, other, v); err != nil {
 		return err
 	}
 	return nil

@@ -92,22 +92,42 @@ func Find(data []byte, key string) (start, end int, found bool) {
 // walk calls visit with every member of an object and the place of its value,
 // until it returns false.
 func walk(data []byte, visit func(key []byte, start, end int) bool) {
-	i := skipSpace(data, 0)
-	if i >= len(data) || data[i] != '{' {
-		return
-	}
-	for i = skipSpace(data, i+1); i < len(data) && data[i] == '"'; {
-		end := stringEnd(data, i)
-		key := unquoted(data[i:end])
-		i = skipSpace(data, end) // at the colon
-		i = skipSpace(data, i+1)
-		end = valueEnd(data, i)
-		if !visit(key, i, end) {
+	for w := walkOver(data); w.next(); {
+		if !visit(unquoted(w.key), w.start, w.end) {
 			return
 		}
-		i = skipSpace(data, end) // at the comma or the closing brace
-		i = skipSpace(data, i+1)
 	}
+}
+
+// walker goes over the members of an object.
+type walker struct {
+	data       []byte
+	i          int    // where the next one begins
+	key        []byte // with its quotes
+	start, end int    // of the value
+}
+
+func walkOver(data []byte) walker {
+	i := skipSpace(data, 0)
+	if i >= len(data) || data[i] != '{' {
+		return walker{}
+	}
+	return walker{data: data, i: skipSpace(data, i+1)}
+}
+
+// next goes to the next member, if there is one.
+func (w *walker) next() bool {
+	if w.i >= len(w.data) || w.data[w.i] != '"' {
+		return false
+	}
+	keyEnd := stringEnd(w.data, w.i)
+	w.key = w.data[w.i:keyEnd]
+	colon := skipSpace(w.data, keyEnd)
+	w.start = skipSpace(w.data, colon+1)
+	w.end = valueEnd(w.data, w.start)
+	comma := skipSpace(w.data, w.end) // or the closing brace
+	w.i = skipSpace(w.data, comma+1)
+	return true
 }
 
 // elements yields the values of the JSON array in data in their order.

@@ -112,21 +112,13 @@ func decodeObject(raw []byte, v reflect.Value) *Error {
 	if typeOf(raw) != "Object" {
 		return refuse("expected a plain object value, but found [" + typeOf(raw) + "] instead.")
 	}
+	fields := fieldsOf(v.Type())
 	var few [8]part
-	b := newBody(v.Type(), few[:])
-	walk(raw, func(key []byte, start, end int) bool {
-		b.add(key, part{raw: raw[start:end]})
-		return true
-	})
-	return b.fill(v)
-}
-
-// body is an object on its way into a struct.
-type body struct {
-	fields     []field
-	values     []part // of the fields
-	unknown    string // the first key that no field names
-	hasUnknown bool
+	values, other := partsOf(fields, few[:]), stranger{}
+	for w := walkOver(raw); w.next(); {
+		take(fields, values, &other, unquoted(w.key), part{raw: raw[w.start:w.end]})
+	}
+	return fill(fields, values, other, v)
 }
 
 // part is the value of a member, and its items if it is an array of which they are
@@ -136,27 +128,34 @@ type part struct {
 	items [][]byte
 }
 
-// newBody returns one that uses a piece of memory if that is enough.
-func newBody(t reflect.Type, few []part) body {
-	fields := fieldsOf(t)
+// stranger is the first key that no field names.
+type stranger struct {
+	key   string
+	found bool
+}
+
+// partsOf returns room for the values of fields, in a piece of memory if that is
+// enough. (Slices and no struct of them: that would move the piece to the heap.)
+func partsOf(fields []field, few []part) []part {
 	if len(fields) > len(few) {
-		few = make([]part, len(fields))
+		return make([]part, len(fields))
 	}
-	return body{fields: fields, values: few[:len(fields)]}
+	return few[:len(fields)]
 }
 
-// add adds a member. The last of equal keys wins, as in JavaScript.
-func (b *body) add(key []byte, value part) {
-	if i := indexOf(b.fields, key); i >= 0 {
-		b.values[i] = value
-	} else if !b.hasUnknown {
-		b.unknown, b.hasUnknown = string(key), true
+// take puts a member where it belongs. The last of equal keys wins, as in JavaScript.
+func take(fields []field, values []part, other *stranger, key []byte, value part) {
+	if i := indexOf(fields, key); i >= 0 {
+		values[i] = value
+	} else if !other.found {
+		other.key, other.found = string(key), true
 	}
 }
 
-func (b *body) fill(v reflect.Value) *Error {
-	for i, f := range b.fields {
-		value := b.values[i]
+// fill fills a struct.
+func fill(fields []field, values []part, other stranger, v reflect.Value) *Error {
+	for i, f := range fields {
+		value := values[i]
 		if value.raw == nil {
 			value.raw = f.fallback
 		}
@@ -164,13 +163,13 @@ func (b *body) fill(v reflect.Value) *Error {
 			return err.under(f.name)
 		}
 	}
-	if !b.hasUnknown {
+	if !other.found {
 		return nil
 	}
-	if len(b.unknown) > maxKey {
-		b.unknown = strings.ToValidUTF8(b.unknown[:maxKey], "") + "…"
+	if len(other.key) > maxKey {
+		other.key = strings.ToValidUTF8(other.key[:maxKey], "") + "…"
 	}
-	return refuse("definition for this key is missing").under(b.unknown)
+	return refuse("definition for this key is missing").under(other.key)
 }
 
 // field is what the tags of a struct's field say.
