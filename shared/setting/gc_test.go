@@ -41,6 +41,6 @@ func TestGarbageIsMeasuredByWhatIsInUse(t *testing.T) { //nolint:paralleltest //
 	}
 	becomes("little is in use", func(percent int) bool { return percent > 300 })
 	much := make([]byte, 64<<20)
-	becomes("much is in use", func(percent int) bool { return percent == 200 })
+	becomes("much is in use", func(percent int) bool { return 90 <= percent && percent <= 100 }) // stacks count for it
 	runtime.KeepAlive(much)
 }
