@@ -146,12 +146,12 @@ func (p *Pool) take(h Handler, msg *nats.Msg) {
 		return
 	}
 	// From here on, also while it waits to be read: a large one may wait for seconds.
-	p.beats.begin(msg)
+	beat := p.beats.begin(msg)
 	p.jobs.Go(func() {
 		makeRoom()
 		var req wire.Request
 		reply, err := p.begin(h, msg, &req)
-		p.beats.end(msg)
+		p.beats.end(beat)
 		p.answer(h, msg, &req, reply, err)
 	})
 }
