@@ -24,11 +24,12 @@ type jiraJob = pool.Job[connector.JiraConfig, connector.JiraSecrets, connector.J
 
 // Executor runs executions against any Jira. It is safe for concurrent use.
 type Executor struct {
-	layer  *outbound.Layer
-	client *http.Client
-	search searches
-	ledger *ledger
-	now    func() time.Time
+	layer     *outbound.Layer
+	client    *http.Client
+	search    searches
+	ledger    *ledger
+	redactors redactors
+	now       func() time.Time
 }
 
 // New returns an Executor that reaches Jira through layer.
@@ -43,7 +44,7 @@ func (e *Executor) Execute(ctx context.Context, job jiraJob) (json.RawMessage, e
 	data, err := e.run(ctx, job)
 	if err == nil {
 		answer, err := wire.Encode(data)
-		return withoutSecrets(job.Secrets, answer), err
+		return e.redactors.withoutSecrets(job.Secrets, answer), err
 	}
 	if errors.Is(err, outbound.ErrFull) {
 		return nil, pool.ErrBusy
@@ -52,24 +53,8 @@ func (e *Executor) Execute(ctx context.Context, job jiraJob) (json.RawMessage, e
 	if !ok {
 		failure = never(err.Error())
 	}
-	failure.ServiceMessage = redactor(job.Secrets).Replace(failure.ServiceMessage)
+	failure.ServiceMessage = e.redactors.of(job.Secrets).Replace(failure.ServiceMessage)
 	return nil, failure
-}
-
-// withoutSecrets is for a Jira, or something in its place, that repeats what it
-// was sent in a good answer.
-func withoutSecrets(s connector.JiraSecrets, answer []byte) json.RawMessage {
-	redacted := []byte(redactor(s).Replace(string(answer)))
-	if !json.Valid(redacted) {
-		return answer // the secret is a word of JSON itself, such as null
-	}
-	return redacted
-}
-
-// redactor replaces the secrets in what Jira, or something before it, says: it
-// may repeat the request that it refuses.
-func redactor(s connector.JiraSecrets) *strings.Replacer {
-	return outbound.Redactor(outbound.BasicAuth(s.Email, s.APIToken)...)
 }
 
 func (e *Executor) run(ctx context.Context, job jiraJob) (any, error) {
