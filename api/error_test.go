@@ -29,7 +29,7 @@ func TestLogTellsHowAnExecutionEnded(t *testing.T) {
 		{wire.Reply{}, nil, ""},
 		{unknown, nil, `level=WARN msg="execution has an unknown outcome" execution=e space=s connector=c type=.t detail=why`},
 		{wire.Reply{}, dispatch.ErrBusy, `level=INFO msg="execution was not run" execution=e space=s connector=c type=.t detail="all workers were busy"`},
-		{wire.Reply{}, context.Canceled, `level=INFO msg="caller left before the execution ended" execution=e space=s connector=c type=.t detail=""`},
+		{wire.Reply{}, context.Canceled, ""}, // by the thousand when a destination hangs; metrics and the log of executions have them
 	} {
 		var log bytes.Buffer
 		s := &server{log: slog.New(slog.NewTextHandler(&log, nil))}

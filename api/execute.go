@@ -137,7 +137,7 @@ func (s *server) record(r *wire.Request, reply wire.Reply, err error) {
 	level, message, detail := slog.LevelDebug, "execution ended", ""
 	switch {
 	case errors.Is(err, context.Canceled): // it may have been run all the same
-		level, message = slog.LevelInfo, "caller left before the execution ended"
+		message = "caller left before the execution ended"
 	case err != nil:
 		level, message, detail = slog.LevelInfo, "execution was not run", err.Error()
 	case reply.Outcome() == wire.Unknown:

@@ -56,6 +56,7 @@ func (c *call) send(msg *nats.Msg) {
 // connection broke.
 func (d *Dispatcher) watch() {
 	for status := range d.status {
+		d.lost.Store(true)
 		d.mu.Lock()
 		last := d.last
 		d.mu.Unlock()
@@ -65,6 +66,17 @@ func (d *Dispatcher) watch() {
 		}
 		time.AfterFunc(lostGrace, func() { d.fail(last) })
 	}
+}
+
+// isConnected asks the connection only if it was lost: to ask takes the lock that is
+// held while it writes. One that was lost this moment refuses what is published.
+func (d *Dispatcher) isConnected() bool {
+	if !d.lost.Load() {
+		return true
+	}
+	connected := d.nc.IsConnected()
+	d.lost.Store(!connected)
+	return connected
 }
 
 func (d *Dispatcher) fail(last uint64) {

@@ -63,6 +63,7 @@ type Dispatcher struct {
 	silence time.Duration
 	wg      sync.WaitGroup
 	checked atomic.Bool // the broker was asked what it allows
+	lost    atomic.Bool // the connection was, when last heard of
 	waiting waiting
 	pipes   pipes
 	buffers wire.Buffers
@@ -83,6 +84,7 @@ func New(nc *nats.Conn) (*Dispatcher, error) {
 		silence: silence,
 		calls:   make(map[string]*call),
 	}
+	d.lost.Store(true) // or not yet there
 	sub, err := nc.Subscribe(d.inbox+"*", d.receive)
 	if err == nil {
 		// What waits here is bounded by the calls in flight; the default limits would
@@ -196,7 +198,7 @@ func (d *Dispatcher) try(ctx context.Context, q question, deadline time.Time) (*
 	}
 	// Asked first: a connection that is being made blocks those who want to use it,
 	// and does not know the broker's limits.
-	if !d.nc.IsConnected() {
+	if !d.isConnected() {
 		return nil, ErrDisconnected
 	}
 	heard, err := d.pipes.to(q.typeID).enter(ctx, q.size, deadline)
@@ -225,15 +227,16 @@ func (d *Dispatcher) publish(q question, reply string, left time.Duration) error
 	// The worker's time ends a little before ours, so that its word on what it
 	// was doing at the deadline still reaches the caller.
 	*b = q.within(*b, left-min(left/20, 250*time.Millisecond))
-	if limit := d.nc.MaxPayload(); int64(len(*b)) > limit {
-		return &TooLargeError{Size: int64(len(*b)), Limit: limit}
-	}
 	msg := &nats.Msg{Subject: q.subject, Reply: reply, Header: q.header, Data: *b}
 	switch err := d.nc.PublishMsg(msg); {
 	case err == nil:
 		return nil
-	case errors.Is(err, nats.ErrMaxPayload): // headers count too
-		return &TooLargeError{Size: int64(msg.Size()), Limit: d.nc.MaxPayload()}
+	case errors.Is(err, nats.ErrMaxPayload):
+		size, limit := int64(len(*b)), d.nc.MaxPayload()
+		if size <= limit { // headers count too
+			size = int64(msg.Size())
+		}
+		return &TooLargeError{Size: size, Limit: limit}
 	default:
 		return fmt.Errorf("%w: %w", ErrDisconnected, err)
 	}
