@@ -74,9 +74,12 @@ func (d *Dispatcher) isConnected() bool {
 	if !d.lost.Load() {
 		return true
 	}
-	connected := d.nc.IsConnected()
-	d.lost.Store(!connected)
-	return connected
+	d.lost.Store(false) // first: it may be lost again meanwhile
+	if d.nc.IsConnected() {
+		return true
+	}
+	d.lost.Store(true)
+	return false
 }
 
 func (d *Dispatcher) fail(last uint64) {

@@ -231,6 +231,8 @@ func (d *Dispatcher) publish(q question, reply string, left time.Duration) error
 	switch err := d.nc.PublishMsg(msg); {
 	case err == nil:
 		return nil
+	case errors.Is(err, nats.ErrMaxPayload) && !d.nc.IsConnected(): // it is the limit of a broker that is gone
+		return ErrDisconnected
 	case errors.Is(err, nats.ErrMaxPayload):
 		size, limit := int64(len(*b)), d.nc.MaxPayload()
 		if size <= limit { // headers count too

@@ -264,6 +264,11 @@ func TestRequestOverTheBrokersLimitIsNotSent(t *testing.T) {
 	if tooLarge, ok := errors.AsType[*TooLargeError](err); !ok || *tooLarge != (TooLargeError{Size: 4097, Limit: 4096}) {
 		t.Errorf("request of 4097 bytes: %v, want a TooLargeError", err)
 	}
+	_, err = b.Ask(t.Context(), &wire.Request{Connector: wire.Connector{Type: ".probe", Config: json.RawMessage(`{}`)}},
+		nats.Header{"tracestate": {strings.Repeat("x", 4096)}}, patience)
+	if tooLarge, ok := errors.AsType[*TooLargeError](err); !ok || tooLarge.Size <= 4096 || tooLarge.Limit != 4096 {
+		t.Errorf("request with 4096 bytes of headers: %v, want a TooLargeError", err)
+	}
 	if len(sizes) > 0 {
 		t.Error("the request over the limit was sent")
 	}
@@ -425,7 +430,16 @@ func TestBrokerThatDies(t *testing.T) {
 		<-received
 	}
 	b.broker.Shutdown()
-	wg.Wait() // a minute if the loss were not noticed
+	wg.Wait()                                                       // a minute if the loss were not noticed
+	large := json.RawMessage(`"` + strings.Repeat("x", 5000) + `"`) // for the broker that was there
+	for _, lost := range []bool{true, false} {                      // false: nobody has heard of it yet
+		d := b.Dispatcher
+		d.lost.Store(lost)
+		_, err := d.Ask(t.Context(), &wire.Request{Connector: wire.Connector{Type: ".probe", Config: json.RawMessage(`{}`)}, Params: large}, nil, time.Minute)
+		if !errors.Is(err, ErrDisconnected) {
+			t.Errorf("Ask without a broker for much: %v, want %v", err, ErrDisconnected)
+		}
+	}
 	if _, err := b.ask(t.Context(), time.Minute); !errors.Is(err, ErrDisconnected) {
 		t.Errorf("Ask without a broker: %v, want %v at once", err, ErrDisconnected)
 	}

@@ -74,9 +74,12 @@ func (e *Executor) tooLarge(response *esapi.Response, answer []byte) (json.RawMe
 		return nil, unknown(limit)
 	case failed:
 		return nil, refused("some documents were not written: " + limit)
-	default:
-		return append(beginning, `"items":[]}`...), nil
 	}
+	told := append(beginning, `"items":[]}`...)
+	if wire.WellFormed(told) != nil { // its decoder is lax about UTF-8
+		return nil, unknown(limit)
+	}
+	return told, nil
 }
 
 func (e *Executor) overLimit() string {

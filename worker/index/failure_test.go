@@ -238,6 +238,8 @@ func TestBeginningOfALargeAnswerMustSayThatAllWentWell(t *testing.T) {
 		{`{"x":{"errors":false},"items":[`, ""},
 		{`{"errors":true,"x":{"errors":false},"items":[`, ""},
 		{`["errors":false,"items":[`, ""},
+		{"{\"errors\":false,\"note\":\"\xff\",\"items\":[", ""},
+		{"{\"errors\":false,\"\xff\":1,\"items\":[", ""},
 	}
 	e := newExecutor(t, Config{})
 	for _, test := range tests {

@@ -17,11 +17,11 @@ type redactors struct {
 	kept map[connector.JiraSecrets]*strings.Replacer
 }
 
-// Of so many secrets at most, each of so many bytes, the Replacers are kept; a Replacer
-// has some twenty forms of each.
+// Of so many secrets at most, each of so many bytes, the Replacers are kept: they may
+// take 6 MiB.
 const (
-	keptRedactors = 1024
-	keptSecrets   = 512
+	keptRedactors = 256
+	keptSecrets   = 256
 )
 
 func (r *redactors) of(s connector.JiraSecrets) *strings.Replacer {
