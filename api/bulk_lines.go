@@ -33,23 +33,24 @@ func readLine(data []byte) (bulkLine, error) {
 	return l, err
 }
 
+// key returns the idempotency key, "" for none, and for what cannot be one.
 func (l *bulkLine) key() string {
-	if l.Key == nil {
+	if l.Key == nil || !isKey(*l.Key) {
 		return ""
 	}
 	return *l.Key
 }
 
-// lineSubmission reads a line. The connector's id is there also with an error, if
-// the line tells it.
+// lineSubmission reads a line. The connector's id and the key are there also with an
+// error, if the line tells them.
 func (s *server) lineSubmission(ctx context.Context, o origin, data []byte) (ledger.Submission, string, error) {
 	l, err := readLine(data)
 	if err != nil {
-		return ledger.Submission{}, l.ID, err
+		return ledger.Submission{Key: l.key()}, l.ID, err
 	}
 	submission, err := s.submission(ctx, o, l.ID, l.Params, l.key())
 	if err != nil {
-		return ledger.Submission{}, l.ID, err
+		return ledger.Submission{Key: l.key()}, l.ID, err
 	}
 	return submission, l.ID, nil
 }
@@ -125,6 +126,7 @@ func (b *bulk) appendAccepted(to []byte, number int, a *ledger.Acceptance) []byt
 	to = wire.AppendString(append(to, `,"execution_id":`...), a.Execution.ID)
 	to = wire.AppendString(append(to, `,"connector_id":`...), a.Execution.ConnectorID)
 	to = wire.AppendString(append(to, `,"status":`...), string(a.Execution.State))
+	b.server.metrics.accepted(byBulk, a.Known)
 	if a.Known {
 		b.known++
 		return append(to, `,"known":true}`+"\n"...)
@@ -145,7 +147,11 @@ type refusedBody struct {
 func (b *bulk) appendRefusal(to []byte, number int, connector string, err error) []byte {
 	b.refused++
 	p := problemAbout(err, connector)
-	if p.status == http.StatusInternalServerError && !errors.Is(err, context.Canceled) { // who has left does not read it
+	left := errors.Is(err, context.Canceled) // and does not read it
+	if !left {
+		b.server.metrics.refused(byBulk, p.status)
+	}
+	if p.status == http.StatusInternalServerError && !left {
 		b.server.log.Error("line failed", "line", number, "error", err)
 	}
 	line, _ := wire.Encode(refusedBody{ // text and numbers always encode

@@ -537,6 +537,30 @@ func TestBrokerLinesAreSubmittedOrRefused(t *testing.T) {
 	}
 }
 
+// The log names the key of a line that was refused.
+func TestBrokerLineTellsItsKeyHoweverItEnds(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.create("a", serverLogBody)
+	lines := []queue.Line{
+		{ID: "1", Key: "h", Body: []byte(`{"id":"a","params":{"message":"m"},"key":"k1"}`)},
+		{ID: "2", Key: "h", Body: []byte(`{"id":"a","params":{"message":"other"},"key":"k1"}`)}, // reused
+		{ID: "3", Body: []byte(`{"id":"none","params":{},"key":"k3"}`)},
+		{ID: "4", Body: []byte(`{"id":"a","params":{"no":"message"},"key":"k4"}`)},
+		{ID: "5", Key: "h", Body: []byte(`{"id":"a","params":{"message":"m"},"key":"é"}`)},
+		{ID: "6", Key: "h", Body: []byte(`{`)},
+		{ID: "7", Body: []byte(`{`)},
+	}
+	b.server.submitLines(t.Context(), "default", lines)
+	var got []string
+	for _, l := range lines {
+		got = append(got, l.Key)
+	}
+	if diff := cmp.Diff([]string{"k1", "k1", "k3", "k4", "h", "h", ""}, got); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+}
+
 // From the broker to a worker.
 func TestWhatIsPublishedIsRun(t *testing.T) {
 	t.Parallel()

@@ -35,25 +35,21 @@ const durability = "disk"
 // to wait and it ends in time, with what came of it.
 func (s *server) executeLater(c echo.Context, d dialect, e execution) error {
 	ctx := c.Request().Context()
-	submission, err := s.submission(ctx, originOf(c), param(c, "id"), e.Params, e.key)
+	accepted, err := s.accept(c, e)
 	if err != nil {
+		if !errors.Is(err, context.Canceled) { // he has left
+			s.metrics.refused(byRequest, problemAbout(err, "").status)
+		}
 		return err
 	}
-	submission.ID = c.Response().Header().Get(headerExecutionID)
-	accepted, err := s.ledger.Accept(ctx, []ledger.Submission{submission})
-	if err == nil {
-		err = s.refusal(accepted[0].Err)
-	}
-	if err != nil {
-		return err
-	}
+	s.metrics.accepted(byRequest, accepted.Known)
 	release(c)
-	found := &accepted[0].Execution
+	found := &accepted.Execution
 	e.prefer.wait = min(e.prefer.wait, s.config.ExecuteTimeout)
 	header := c.Response().Header()
 	header.Set(headerExecutionID, found.ID)
 	header.Set(headerApplied, e.prefer.applied())
-	if accepted[0].Known {
+	if accepted.Known {
 		header.Set(headerReplayed, "true")
 	}
 	if e.prefer.wait > 0 {
@@ -67,11 +63,26 @@ func (s *server) executeLater(c echo.Context, d dialect, e execution) error {
 		if err == nil {
 			return s.answer(c, d, reply)
 		}
-		if found = &accepted[0].Execution; ended(found) { // long ago
+		if found = &accepted.Execution; ended(found) { // long ago
 			return err
 		}
 	}
 	return s.answerAccepted(c, found)
+}
+
+// accept queues an execution.
+func (s *server) accept(c echo.Context, e execution) (ledger.Acceptance, error) {
+	ctx := c.Request().Context()
+	submission, err := s.submission(ctx, originOf(c), param(c, "id"), e.Params, e.key)
+	if err != nil {
+		return ledger.Acceptance{}, err
+	}
+	submission.ID = c.Response().Header().Get(headerExecutionID)
+	accepted, err := s.ledger.Accept(ctx, []ledger.Submission{submission})
+	if err != nil {
+		return ledger.Acceptance{}, err
+	}
+	return accepted[0], s.refusal(accepted[0].Err)
 }
 
 // answerAccepted tells that an execution will be run.

@@ -21,6 +21,8 @@ import (
 type metrics struct {
 	types  []typeMetrics // few: to look at each is quicker than to hash
 	routes routeMetrics
+
+	verdicts verdictMetrics
 }
 
 // typeMetrics are the counters of a type, looked up once.
@@ -33,7 +35,7 @@ type typeMetrics struct {
 }
 
 // tally counts by outcome.
-type tally struct{ ok, failed, unknown, notRun prometheus.Counter }
+type tally struct{ ok, failed, unknown, notRun, cancelled prometheus.Counter }
 
 // reason says why nothing was run.
 type reason int
@@ -43,14 +45,14 @@ const (
 	becauseBusy
 	becauseDisconnected
 	becauseTooLarge
-	becauseCanceled // it may have been run all the same
 	becauseOther
 )
 
-var reasons = [...]string{"no_worker", "busy", "disconnected", "too_large", "canceled", "other"}
+var reasons = [...]string{"no_worker", "busy", "disconnected", "too_large", "other"}
 
-// durations are the buckets of histograms: seconds.
-var durations = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 15, 60}
+// durations are the buckets of histograms: seconds. What takes all of the time that an
+// execution has by default ends a little after it, and is in the last one.
+var durations = []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 15, 30, 120}
 
 // openMetrics registers the metrics of the api, if anybody wants them.
 func (s *server) openMetrics() error {
@@ -62,7 +64,7 @@ func (s *server) openMetrics() error {
 	attempts := counters("patchbay_queue_attempts_total", "Attempts of the queue to run an execution, by what came of them.", byOutcome...)
 	notRun := counters("patchbay_executions_not_run_total", "Executions and attempts of the queue of which nothing was run, by the reason.", "type", "reason")
 	took := histograms("patchbay_execution_duration_seconds", "Time from asking the workers to their answer, of executions that somebody waited for and that were run.", "type")
-	m := &metrics{routes: newRouteMetrics()}
+	m := &metrics{routes: newRouteMetrics(), verdicts: newVerdictMetrics()}
 	for _, d := range connector.All {
 		t := typeMetrics{id: d.Describe().ID}
 		t.executions, t.attempts = tallyOf(executions, t.id), tallyOf(attempts, t.id)
@@ -72,7 +74,9 @@ func (s *server) openMetrics() error {
 		t.duration = took.WithLabelValues(t.id)
 		m.types = append(m.types, t)
 	}
-	for _, c := range []prometheus.Collector{executions, attempts, notRun, took, m.routes.requests, m.routes.took, newFigures(s)} {
+	for _, c := range []prometheus.Collector{
+		executions, attempts, notRun, took, m.routes.requests, m.routes.took, m.verdicts.accepted, m.verdicts.refused, newFigures(s),
+	} {
 		if err := s.config.Metrics.Register(c); err != nil {
 			return fmt.Errorf("register metrics: %w", err)
 		}
@@ -91,7 +95,7 @@ func histograms(name, help string, labels ...string) *prometheus.HistogramVec {
 
 func tallyOf(c *prometheus.CounterVec, typeID string) tally {
 	of := func(outcome string) prometheus.Counter { return c.WithLabelValues(typeID, outcome) }
-	return tally{of("ok"), of("error"), of("unknown"), of("not_run")}
+	return tally{of("ok"), of("error"), of("unknown"), of("not_run"), of("cancelled")}
 }
 
 // of returns the counters of a type, nil if it is none of the list.
@@ -105,7 +109,7 @@ func (m *metrics) of(typeID string) *typeMetrics {
 }
 
 // executed counts an execution that somebody waited for. An error says that nothing
-// was run.
+// was run, or that he has left.
 func (m *metrics) executed(typeID string, outcome wire.Outcome, err error, took time.Duration) {
 	if m == nil {
 		return
@@ -134,6 +138,8 @@ func (m *metrics) counting(run queue.Run) queue.Run {
 
 func (t *typeMetrics) count(by *tally, outcome wire.Outcome, err error) {
 	switch {
+	case errors.Is(err, context.Canceled): // it may have been run all the same
+		by.cancelled.Inc()
 	case err != nil:
 		by.notRun.Inc()
 		t.notRun[reasonOf(err)].Inc()
@@ -157,8 +163,6 @@ func reasonOf(err error) reason {
 		return becauseBusy
 	case errors.Is(err, dispatch.ErrDisconnected):
 		return becauseDisconnected
-	case errors.Is(err, context.Canceled):
-		return becauseCanceled
 	default:
 		return becauseOther
 	}

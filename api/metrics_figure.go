@@ -46,12 +46,13 @@ func (f figures) Collect(to chan<- prometheus.Metric) {
 type figuresNow struct {
 	ledger.Stats
 	load                                load
+	recovered                           ledger.Recovered
 	refused, reconnects                 uint64
 	oldest, dead, connectors, connected float64
 }
 
 func (s *server) now() figuresNow {
-	n := figuresNow{Stats: s.ledger.Stats(), reconnects: s.nc.Stats().Reconnects}
+	n := figuresNow{Stats: s.ledger.Stats(), recovered: s.ledger.Recovered(), reconnects: s.nc.Stats().Reconnects}
 	n.load, n.refused = s.admission.stats()
 	if s.nc.IsConnected() {
 		n.connected = 1
@@ -74,7 +75,7 @@ func (s *server) known(v float64, err error) float64 {
 }
 
 // drainTime is when the queue is empty if no more comes, at the pace of the last
-// minute. Where nothing ended nobody knows: it is not infinite.
+// minute, or since there was none. Where nothing ended nobody knows: it is not infinite.
 func (n *figuresNow) drainTime() float64 {
 	switch {
 	case n.Waiting == 0:
@@ -101,6 +102,8 @@ const (
 
 const queueHelp = "Executions of the queue by state; those that are dead are dead letters, counted to 100000 at the most."
 
+const recoveredHelp = "Executions that were running when the api before this one ended, by what they are now."
+
 var figureTable = []figure{
 	{"patchbay_executions_in_flight", "Executions that were let in and are not answered yet.", gauge, nil,
 		func(n *figuresNow) float64 { return float64(n.load.calls) }},
@@ -117,10 +120,16 @@ var figureTable = []figure{
 		func(n *figuresNow) float64 { return n.dead }},
 	{"patchbay_queue_oldest_seconds", "For how long the execution has waited that is due for longest; 0 if none is.", gauge, nil,
 		func(n *figuresNow) float64 { return n.oldest }},
-	{"patchbay_queue_time_to_drain_seconds", "When those that wait have ended, at the pace of the last minute; none if nothing ended in it.", gauge, nil,
+	{"patchbay_queue_time_to_drain_seconds", "When those that wait have ended, at the pace of the last minute, or since there was work; none if nothing ended in it.", gauge, nil,
 		(*figuresNow).drainTime},
 	{"patchbay_dead_letters_total", "Executions that became dead letters.", counter, nil,
 		func(n *figuresNow) float64 { return float64(n.Buried) }},
+	{"patchbay_recovered_total", recoveredHelp, counter, prometheus.Labels{"state": "queued"},
+		func(n *figuresNow) float64 { return float64(n.recovered.Queued) }},
+	{"patchbay_recovered_total", recoveredHelp, counter, prometheus.Labels{"state": "dead"},
+		func(n *figuresNow) float64 { return float64(n.recovered.Dead) }},
+	{"patchbay_recovered_total", recoveredHelp, counter, prometheus.Labels{"state": "unknown"},
+		func(n *figuresNow) float64 { return float64(n.recovered.Unknown) }},
 
 	{"patchbay_ledger_commits_total", "Transactions on the database of executions.", counter, nil,
 		func(n *figuresNow) float64 { return float64(n.Commits) }},

@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -161,8 +164,7 @@ func TestWhoLeavesIsCounted(t *testing.T) {
 		t.Error("there was an answer")
 	}
 	c.want(map[string]string{
-		`patchbay_executions_total{outcome="not_run",type=".server-log"}`:                                     "1",
-		`patchbay_executions_not_run_total{reason="canceled",type=".server-log"}`:                             "1",
+		`patchbay_executions_total{outcome="cancelled",type=".server-log"}`:                                   "1",
 		`patchbay_http_requests_total{code="200",method="POST",route="/api/actions/connector/:id"}`:           "1",
 		`patchbay_http_requests_total{code="none",method="POST",route="/api/actions/connector/:id/_execute"}`: "1",
 		`patchbay_http_request_duration_seconds_count{route="/api/actions/connector/:id"}`:                    "1",
@@ -222,6 +224,7 @@ func TestQueueIsCounted(t *testing.T) {
 		attempts + `{outcome="unknown",type=".server-log"}`: "3", // it is safe to repeat
 		`patchbay_queue_executions{state="dead"}`:           "2",
 		`patchbay_dead_letters_total`:                       "2",
+		`patchbay_queue_accepted_total{by="request"}`:       "4",
 	}, "patchbay_queue", "patchbay_dead_letters", "patchbay_executions_total")
 
 	c.create("nobody", indexBody)
@@ -274,5 +277,62 @@ func TestMetricsAreRegisteredOnce(t *testing.T) {
 	c := setupCounted(t, options{})
 	if err := c.server.openMetrics(); err == nil {
 		t.Error("registered twice")
+	}
+}
+
+func TestWhatRanWhenTheApiDiedIsCounted(t *testing.T) {
+	t.Parallel()
+	c := setupCounted(t, options{})
+	submission := func(id string, safe bool) ledger.Submission {
+		return ledger.Submission{
+			ID: id, Space: "default", ConnectorID: "a", ConnectorName: "a", Type: ".index", MaxAttempts: 3, Safe: safe, Params: []byte(`{}`),
+		}
+	}
+	accepted, err := c.server.ledger.Accept(t.Context(), []ledger.Submission{submission("safe", true), submission("unsafe", false), submission("also", false)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range accepted {
+		if jobs, err := c.server.ledger.Claim(t.Context(), []int64{a.Execution.Seq}, time.Now()); err != nil || len(jobs) != 1 {
+			t.Fatalf("%d claimed, %v", len(jobs), err)
+		}
+	}
+	direct := submission("waited-for", false)
+	direct.Key = "key"
+	if _, err := c.server.ledger.Begin(t.Context(), direct); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.server.closeLedger(); err != nil { // as a kill would: nothing ended
+		t.Fatal(err)
+	}
+	if err := c.server.openLedger(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c.want(map[string]string{
+		`patchbay_recovered_total{state="queued"}`:  "1",
+		`patchbay_recovered_total{state="dead"}`:    "2",
+		`patchbay_recovered_total{state="unknown"}`: "1",
+		"patchbay_dead_letters_total":               "2",
+	}, "patchbay_recovered", "patchbay_dead_letters")
+}
+
+// An attempt that was called off may have been run, and is no reason to look for workers.
+func TestAttemptThatIsCalledOffIsCounted(t *testing.T) {
+	t.Parallel()
+	c := setupCounted(t, options{})
+	run := c.server.metrics.counting(func(context.Context, *ledger.Job) (wire.Reply, error) {
+		return wire.Reply{}, fmt.Errorf("wait for the worker: %w", context.Canceled)
+	})
+	if _, err := run(t.Context(), &ledger.Job{Execution: ledger.Execution{Type: ".index"}}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	c.want(map[string]string{`patchbay_queue_attempts_total{outcome="cancelled",type=".index"}`: "1"},
+		"patchbay_queue_attempts", "patchbay_executions_not_run")
+}
+
+func TestDurationsReachBeyondTheTimeThatAnExecutionHas(t *testing.T) {
+	t.Parallel()
+	if first, last := durations[0], durations[len(durations)-1]; first > .0005 || last <= 60 || !slices.IsSorted(durations) {
+		t.Errorf("buckets %v", durations)
 	}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -17,6 +18,7 @@ func (s *server) submitLines(ctx context.Context, space string, lines []queue.Li
 	var submissions []ledger.Submission
 	for i, l := range lines {
 		submission, err := s.brokerSubmission(ctx, space, l)
+		lines[i].Key = cmp.Or(submission.Key, l.Key)
 		if err != nil {
 			errs[i] = err
 			continue
@@ -31,12 +33,20 @@ func (s *server) submitLines(ctx context.Context, space string, lines []queue.Li
 				errs[i] = &queue.Refused{Reason: "its id is that of another execution"}
 			}
 		}
+		if errs[i] == nil {
+			s.metrics.accepted(byMessage, accepted[n].Known)
+		}
+	}
+	for _, err := range errs {
+		if _, refused := errors.AsType[*queue.Refused](err); refused || errors.Is(err, ledger.ErrKeyReused) {
+			s.metrics.refused(byMessage, http.StatusBadRequest) // all others come again
+		}
 	}
 	return errs
 }
 
 // brokerSubmission reads a line. The error is a *[queue.Refused] if the line can never
-// be accepted.
+// be accepted; the key of its body is there all the same.
 func (s *server) brokerSubmission(ctx context.Context, space string, l queue.Line) (ledger.Submission, error) {
 	if !access.IsSpace(space) {
 		return ledger.Submission{}, &queue.Refused{Reason: access.SpaceRule}

@@ -22,7 +22,7 @@ func handlers(config Config, layer *outbound.Layer, log *slog.Logger) (all []poo
 	if err != nil {
 		return nil, nil, err
 	}
-	if config.Metrics != nil {
+	if config.Metrics != nil && serves(config.Types, connector.Index.Describe().ID) {
 		if err := register(config.Metrics, newIndexMetrics(indexer)); err != nil {
 			indexer.Close()
 			return nil, nil, err
@@ -38,9 +38,14 @@ func handlers(config Config, layer *outbound.Layer, log *slog.Logger) (all []poo
 // cluster is the destination of every ".index" connector: a worker knows one.
 func cluster(json.RawMessage) string { return "cluster" }
 
+// serves reports whether the setting names a type.
+func serves(types []string, id string) bool { return isAll(types) || slices.Contains(types, id) }
+
+func isAll(types []string) bool { return slices.Equal(types, []string{"all"}) }
+
 // chosen returns the handlers of the types that the setting names.
 func chosen(all []pool.Handler, types []string) ([]pool.Handler, error) {
-	if slices.Equal(types, []string{"all"}) {
+	if isAll(types) {
 		return all, nil
 	}
 	var some []pool.Handler

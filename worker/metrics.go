@@ -12,7 +12,7 @@ import (
 )
 
 // durations are the buckets of the histogram of runs: seconds.
-var durations = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 15, 60}
+var durations = []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 15, 30, 120}
 
 // observing registers what is counted when an execution ends. It returns the
 // [pool.Options] Observe, which looks the counters of a type up once; nil if nobody

@@ -12,11 +12,15 @@ type indexMetrics struct {
 	load  func() index.Load
 	descs []*prometheus.Desc // as in the table
 	sizes *prometheus.Desc
+	limit *prometheus.Desc
 }
 
 func newIndexMetrics(e *index.Executor) indexMetrics {
-	m := indexMetrics{stats: e.Stats, load: e.Load, sizes: prometheus.NewDesc(
-		"patchbay_index_executions_per_bulk", "Executions that a _bulk request carried.", nil, nil)}
+	m := indexMetrics{
+		stats: e.Stats, load: e.Load,
+		sizes: prometheus.NewDesc("patchbay_index_executions_per_bulk", "Executions that a _bulk request carried.", nil, nil),
+		limit: prometheus.NewDesc("patchbay_index_in_flight_limit", "How many of each the cluster bears now, but for those that hang.", nil, nil),
+	}
 	for i := range indexTable {
 		row := &indexTable[i]
 		m.descs = append(m.descs, prometheus.NewDesc(row.name, row.help, nil, row.labels))
@@ -27,6 +31,7 @@ func newIndexMetrics(e *index.Executor) indexMetrics {
 // Describe implements [prometheus.Collector].
 func (m indexMetrics) Describe(to chan<- *prometheus.Desc) {
 	to <- m.sizes
+	to <- m.limit
 	for _, d := range m.descs {
 		to <- d
 	}
@@ -38,6 +43,9 @@ func (m indexMetrics) Collect(to chan<- prometheus.Metric) {
 	for i, d := range m.descs {
 		row := &indexTable[i]
 		to <- prometheus.MustNewConstMetric(d, row.kind, float64(row.value(&now)))
+	}
+	if now.Limit > 0 { // there is none without batching
+		to <- prometheus.MustNewConstMetric(m.limit, gauge, float64(now.Limit))
 	}
 	buckets, count := make(map[float64]uint64), uint64(0)
 	for i, n := range now.Sizes {
@@ -65,7 +73,7 @@ type indexRow struct {
 const (
 	gauge        = prometheus.GaugeValue
 	counter      = prometheus.CounterValue
-	inFlightHelp = "_bulk requests under way, with refresh and without."
+	inFlightHelp = "_bulk requests under way, with refresh and without; while some hang up to eight times as many as the setting says."
 )
 
 var indexTable = []indexRow{
@@ -86,7 +94,6 @@ var indexTable = []indexRow{
 		func(n *indexNow) int64 { return int64(n.InFlight) }},
 	{"patchbay_index_in_flight", inFlightHelp, gauge, prometheus.Labels{"refresh": "true"},
 		func(n *indexNow) int64 { return int64(n.InFlightRefresh) }},
-	{"patchbay_index_in_flight_limit", "How many of each the cluster bears now.", gauge, nil, func(n *indexNow) int64 { return int64(n.Limit) }},
 	{"patchbay_index_paused", "1 while the cluster wants no requests.", gauge, nil, func(n *indexNow) int64 {
 		if n.Paused {
 			return 1

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,7 +32,7 @@ type counted struct {
 	registry *prometheus.Registry
 }
 
-func setupCounted(t *testing.T, slots int) *counted {
+func setupCounted(t *testing.T, slots int, edits ...func(*Config)) *counted {
 	t.Helper()
 	broker := pooltest.Broker(t)
 	c := &counted{t, pooltest.Connect(t, broker), elastictest.Start(), prometheus.NewPedanticRegistry()}
@@ -42,6 +43,9 @@ func setupCounted(t *testing.T, slots int) *counted {
 		Slots: slots, DestinationSlots: slots, Types: []string{"all"}, MaxResponse: 1 << 20, Metrics: c.registry,
 		Index:           index.Config{URL: c.cluster.URL(), Batching: index.Batching{On: true, InFlight: 1, Bytes: 1 << 20, Documents: 100, Queue: 1 << 20}},
 		ShutdownTimeout: 10 * time.Second, Ready: func() { close(ready) },
+	}
+	for _, edit := range edits {
+		edit(&config)
 	}
 	nc := pooltest.Connect(t, broker)
 	go func() { ended <- Run(ctx, config, nc, slog.New(slog.NewTextHandler(t.Output(), nil))) }()
@@ -230,4 +234,43 @@ func TestPausesAreCounted(t *testing.T) {
 	c.want(map[string]string{"patchbay_index_paused": "1", "patchbay_outbound_paused": "1"}, "patchbay_index_paused", "patchbay_outbound")
 	c.answered(c.ask(".index", `{"index":"i"}`, `{"documents":[{}]}`, 3*time.Second))
 	c.want(map[string]string{"patchbay_index_executions_turned_away_total": "1"}, "patchbay_index_executions_turned_away")
+}
+
+func TestWorkerWithoutIndexTellsNothingOfIt(t *testing.T) {
+	t.Parallel()
+	c := setupCounted(t, 8, func(c *Config) { c.Types = []string{".server-log", ".jira"} })
+	c.answered(c.ask(".server-log", `{}`, `{"message":"m"}`, patient))
+	c.want(map[string]string{"patchbay_worker_slots": "8"}, "patchbay_index", "patchbay_worker_slots")
+	if all := c.names(); slices.ContainsFunc(all, func(n string) bool { return strings.HasPrefix(n, "patchbay_index") }) {
+		t.Errorf("there are %v", all)
+	}
+}
+
+func TestNoLimitIsToldWithoutBatching(t *testing.T) {
+	t.Parallel()
+	c := setupCounted(t, 8, func(c *Config) { c.Types, c.Index.Batching.On = []string{".index"}, false })
+	c.answered(c.ask(".index", `{"index":"i"}`, `{"documents":[{}]}`, patient))
+	if all := c.names(); !slices.Contains(all, "patchbay_index_in_flight") || slices.Contains(all, "patchbay_index_in_flight_limit") {
+		t.Errorf("there are %v", all)
+	}
+}
+
+// names returns the names of all that is told, also of what is 0.
+func (c *counted) names() (names []string) {
+	c.Helper()
+	families, err := c.registry.Gather()
+	if err != nil {
+		c.Fatal(err)
+	}
+	for _, f := range families {
+		names = append(names, f.GetName())
+	}
+	return names
+}
+
+func TestDurationsReachBeyondTheTimeThatAnExecutionHas(t *testing.T) {
+	t.Parallel()
+	if first, last := durations[0], durations[len(durations)-1]; first > .0005 || last <= 60 || !slices.IsSorted(durations) {
+		t.Errorf("buckets %v", durations)
+	}
 }

@@ -119,6 +119,9 @@ func (g *group) end(space, id string, durable bool) {
 // publish tells of what was committed.
 func (g *group) publish() {
 	l := g.ledger
+	if l.queue.active == 0 {
+		l.pace.begin(g.now)
+	}
 	l.queue.add(g.changes)
 	if g.drained > 0 {
 		l.pace.add(g.now, g.drained)

@@ -54,6 +54,7 @@ func Open(ctx context.Context, dir string, options Options) (*Ledger, error) {
 		changed: make(chan struct{}, 1),
 	}
 	l.unsealed.Store(true)
+	l.pace.begin(l.options.now())
 	file := filepath.Join(dir, FileName)
 	if err := l.open(ctx, file); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", file, explain(err)), l.closeFile())

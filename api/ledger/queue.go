@@ -150,7 +150,15 @@ const (
 type pace struct {
 	mu    sync.Mutex
 	ended [paceSeconds]int
-	last  int64 // the second that was counted last
+	last  int64     // the second that was counted last
+	begun time.Time // when there was no work for the last time
+}
+
+// begin says that there was no work until now.
+func (p *pace) begin(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.begun = now
 }
 
 func (p *pace) add(now time.Time, n int) {
@@ -160,16 +168,27 @@ func (p *pace) add(now time.Time, n int) {
 	p.ended[now.Unix()%paceSeconds] += n
 }
 
-// rate returns how many ended a second in the last so many seconds.
+// rate returns how many ended a second in the last so many seconds or, if work has gone
+// on for less, since it began: the time before says nothing of how fast it is. Until
+// the first has ended there is nothing else to go by.
 func (p *pace) rate(now time.Time, seconds int64) float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.forget(now)
-	sum := 0
-	for i := range seconds {
-		sum += p.ended[(p.last-i)%paceSeconds]
+	if gone := now.Sub(p.begun).Seconds(); gone < float64(seconds) {
+		if n := p.sum(min(p.last-p.begun.Unix()+1, seconds)); n > 0 {
+			return float64(n) / max(gone, 1)
+		}
 	}
-	return float64(sum) / float64(seconds)
+	return float64(p.sum(seconds)) / float64(seconds)
+}
+
+// sum returns how many ended in the last so many seconds.
+func (p *pace) sum(seconds int64) (n int) {
+	for i := range seconds {
+		n += p.ended[(p.last-i)%paceSeconds]
+	}
+	return n
 }
 
 // forget empties the seconds that passed since the last one that was counted.

@@ -91,7 +91,36 @@ func TestWhatDiedWithItsProcessIsBuried(t *testing.T) {
 	}
 }
 
-func TestPaceOfTheLastMinute(t *testing.T) {
+// Executions that end one a second: an idle hour before says nothing of how fast they are.
+func TestPaceIsThatOfTheTimeWithWork(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		begun, from, to int // seconds: when there was work, and when executions ended
+		at              time.Duration
+		want            float64
+	}{
+		"work for half a second":           {0, 0, 0, 500 * time.Millisecond, 10},
+		"work for two seconds":             {0, 0, 1, 2 * time.Second, 10},
+		"work for a minute":                {0, 0, 59, 59 * time.Second, 10 * 60. / 59},
+		"work for an hour":                 {0, 3000, 3600, time.Hour, 10},
+		"nothing ends any more":            {0, 0, 29, 40 * time.Second, 7.5},
+		"nothing has ended for long":       {0, 0, 29, time.Hour, 0},
+		"none before the work counts":      {50, 45, 51, 52 * time.Second, 10},
+		"none has ended yet but before it": {50, 40, 45, 52 * time.Second, 1},
+		"clock that went back":             {50, 0, 29, 40 * time.Second, 5},
+	} {
+		var p pace
+		for second := test.from; second <= test.to; second++ {
+			p.add(epoch.Add(time.Duration(second)*time.Second), 10)
+		}
+		p.begin(epoch.Add(time.Duration(test.begun) * time.Second))
+		if got := p.rate(epoch.Add(test.at), paceSeconds); got != test.want {
+			t.Errorf("%s: %v ended a second, want %v", name, got, test.want)
+		}
+	}
+}
+
+func TestPaceBeginsWhenThereIsWork(t *testing.T) {
 	t.Parallel()
 	l := setup(t, Options{})
 	want := func(want float64) {
@@ -100,17 +129,43 @@ func TestPaceOfTheLastMinute(t *testing.T) {
 			t.Errorf("%v ended a second, want %v", got, want)
 		}
 	}
-	for second := range 30 {
-		l.mustAccept(t, example(string(rune('a'+second))))
-		l.mustClaim(t, int64(second+1))
-		l.mustEnd(t, succeeded(int64(second+1), 1))
-		l.pass(time.Second)
+	end := func(seq int64) {
+		t.Helper()
+		l.mustClaim(t, seq)
+		l.mustEnd(t, succeeded(seq, 1))
 	}
+	l.pass(4 * time.Second) // nothing to do since the start
+	l.mustAccept(t, example("a"), example("b"), example("c"))
+	end(1)
+	l.pass(2 * time.Second)
+	end(2)
+	want(1)
+	end(3)
+	l.pass(10 * time.Second)
+	l.mustAccept(t, example("d"), example("e"))
+	end(4)
+	l.pass(2 * time.Second)
 	want(0.5)
-	l.pass(29 * time.Second)
+	l.mustAccept(t, example("f")) // while there still is some
 	want(0.5)
-	l.pass(15 * time.Second)
-	want(0.25)
 	l.pass(time.Hour)
 	want(0)
+}
+
+// What waits when the api starts has waited for nothing before.
+func TestPaceBeginsWithTheProcess(t *testing.T) {
+	t.Parallel()
+	l := setup(t, Options{})
+	l.mustAccept(t, example("a"), example("b"))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l.pass(time.Hour)
+	again := open(t, l.dir, Options{now: l.time})
+	again.mustClaim(t, 1)
+	again.mustEnd(t, succeeded(1, 1))
+	l.pass(2 * time.Second)
+	if got := again.Stats().MinuteRate; got != 0.5 {
+		t.Errorf("%v ended a second, want 0.5", got)
+	}
 }

@@ -88,6 +88,8 @@ func TestPaceOfLateIsTheDrainTime(t *testing.T) {
 		}
 	}
 	want(1, 30*time.Second, 0)
+	l.mustAccept(t, example("waits")) // so that there is work all the time
+	l.pass(6 * time.Second)
 	for second := range 4 {
 		for i := range 5 {
 			seq := l.mustAccept(t, example(fmt.Sprint(second, "-", i)))[0].Seq

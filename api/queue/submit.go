@@ -17,7 +17,7 @@ import (
 // Line is an execution that was submitted over the broker.
 type Line struct {
 	ID   string // the execution's, the same one whenever the line comes again
-	Key  string // its idempotency key if the body has none, from a header; "" for none
+	Key  string // its idempotency key if the body has none, from a header; "" for none; see [Submit]
 	Body []byte // as a line of _bulk_execute
 	// W3C headers; "" for none.
 	Traceparent, Tracestate string
@@ -25,7 +25,8 @@ type Line struct {
 
 // Submit accepts lines of one space, in order, and returns as many results: nil,
 // [ledger.ErrExists] (it came before) or [ledger.ErrKeyReused], a *[Refused], or, for
-// everything that may pass, any other error: then the line comes again.
+// everything that may pass, any other error: then the line comes again. Where the body
+// tells the key it is set: the log names it.
 type Submit func(ctx context.Context, space string, lines []Line) []error
 
 // SubmittedPrefix begins the ids of executions that were submitted over the broker.
@@ -92,7 +93,7 @@ func (i *inbox) accept(ctx context.Context, q *Queue) func([]jetstream.Msg) erro
 			}
 			for n, err := range q.submit(ctx, group.space, lines) {
 				full = full || errors.Is(err, ledger.ErrFull)
-				late = cmp.Or(late, q.settle(group.msgs[n], group.space, err))
+				late = cmp.Or(late, q.settle(group.msgs[n], group.space, lines[n].Key, err))
 			}
 		}
 		if late != nil && ctx.Err() == nil {
@@ -125,7 +126,7 @@ func (i *inbox) line(msg jetstream.Msg) (Line, error) {
 
 // settle tells the broker what came of a line. If that is lost the line comes again,
 // and is found to have come before. It returns errors that ought not to be.
-func (q *Queue) settle(msg jetstream.Msg, space string, err error) error {
+func (q *Queue) settle(msg jetstream.Msg, space, key string, err error) error {
 	refused, _ := errors.AsType[*Refused](err)
 	switch {
 	case err == nil, errors.Is(err, ledger.ErrExists):
@@ -135,9 +136,7 @@ func (q *Queue) settle(msg jetstream.Msg, space string, err error) error {
 		if about, err := msg.Metadata(); err == nil {
 			sequence = about.Sequence.Stream
 		}
-		h := msg.Headers()
-		q.log.Warn("submission was refused", "space", space, "sequence", sequence,
-			"key", cmp.Or(h.Get(keyHeader), h.Get(jetstream.MsgIDHeader)), "reason", err)
+		q.log.Warn("submission was refused", "space", space, "sequence", sequence, "key", key, "reason", err)
 		_ = msg.TermWithReason(err.Error())
 	default:
 		_ = msg.NakWithDelay(q.random.putOff(deliveries(msg)))

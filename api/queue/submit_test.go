@@ -144,17 +144,34 @@ func TestStreamThatIsMadeAgainGivesOtherIDs(t *testing.T) {
 	}
 }
 
+// keyed is a log handler that tells what was said with which key.
+type keyed struct {
+	slog.Handler
+	said chan string
+}
+
+func (k keyed) Handle(ctx context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "key" {
+			k.said <- r.Message + ": " + a.Value.String()
+		}
+		return true
+	})
+	return k.Handler.Handle(ctx, r)
+}
+
 func TestLineThatCannotBeAcceptedIsTerminated(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	b.run = newCounter().run
 	said := make(chan string, 10)
-	b.log = slog.New(lines{b.log.Handler(), said})
+	b.log = slog.New(keyed{b.log.Handler(), said})
 	b.submit = func(_ context.Context, _ string, lines []Line) []error {
 		errs := make([]error, len(lines))
 		for i, l := range lines {
 			switch string(l.Body) {
 			case "bad":
+				lines[i].Key = "that of the body"
 				errs[i] = fmt.Errorf("line: %w", &Refused{"no such connector"})
 			case "reused":
 				errs[i] = ledger.ErrKeyReused
@@ -171,14 +188,17 @@ func TestLineThatCannotBeAcceptedIsTerminated(t *testing.T) {
 	b.start()
 	wantStreams(t, js)
 	for _, body := range []string{"good", "bad", "reused"} {
-		submit(t, js, body, nil)
+		submit(t, js, body, nats.Header{keyHeader: {"that of the header"}})
 	}
-	for _, reason := range []string{"no such connector", ledger.ErrKeyReused.Error()} {
-		if msg := receive(t, terminated); !strings.Contains(string(msg.Data), reason) {
-			t.Errorf("the broker tells %s, want the reason %q", msg.Data, reason)
+	for _, want := range []struct{ reason, said string }{
+		{"no such connector", "submission was refused: that of the body"},
+		{ledger.ErrKeyReused.Error(), "submission was refused: that of the header"},
+	} {
+		if msg := receive(t, terminated); !strings.Contains(string(msg.Data), want.reason) {
+			t.Errorf("the broker tells %s, want the reason %q", msg.Data, want.reason)
 		}
-		if got := receive(t, said); got != "submission was refused" {
-			t.Errorf("the log says %q", got)
+		if got := receive(t, said); got != want.said {
+			t.Errorf("the log says %q, want %q", got, want.said)
 		}
 	}
 	wantHeld(t, js, submitStream, 0)

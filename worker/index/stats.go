@@ -51,9 +51,9 @@ func (e *Executor) Stats() Stats {
 
 // Load is what an [Executor] asks of the cluster now, while it batches.
 type Load struct {
-	InFlight        int // bulks under way without refresh
+	InFlight        int // bulks under way without refresh, also those that hang
 	InFlightRefresh int // and with it
-	Limit           int // how many of each may be
+	Limit           int // how many of each may be, but for those that hang; 0 without batching
 	Paused          bool
 }
 
@@ -61,7 +61,11 @@ type Load struct {
 func (e *Executor) Load() Load {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return Load{e.batches.airborne, e.refresh.airborne, e.limit.Bears(), time.Now().Before(e.until)}
+	load := Load{InFlight: e.batches.airborne, InFlightRefresh: e.refresh.airborne, Paused: time.Now().Before(e.until)}
+	if e.batching.On {
+		load.Limit = e.limit.Bears()
+	}
+	return load
 }
 
 // count counts a bulk.
