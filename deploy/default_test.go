@@ -35,6 +35,7 @@ func TestReadmeTellsTheDefaults(t *testing.T) {
 	config.Flags(fs)
 	new(setting.Log).Flags(fs)
 	new(diagnose.Config).Flags(fs)
+	new(diagnose.Metrics).Flags(fs)
 	new(setting.Broker).Flags(fs)
 	declared := make(map[string]string)
 	fs.VisitAll(func(f *flag.Flag) { declared[setting.Env(f.Name)] = f.DefValue })
