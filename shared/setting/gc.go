@@ -26,7 +26,7 @@ func TuneGC(environ []string) {
 	if slices.ContainsFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, "GOGC=") }) {
 		return
 	}
-	set := 2 * garbage
+	set := 2 * garbage // until the first collection tells what is in use
 	debug.SetGCPercent(set)
 	afterEachGC(func() {
 		percent := readInUse().percent()

@@ -12,8 +12,8 @@ import (
 )
 
 // This file has the two bodies of an execution by hand, since each is written and
-// read once per execution: encoding/json would look through the raw parts, which
-// both sides have checked, once more. Tests hold it to encoding/json.
+// read once per execution: encoding/json would look through the raw parts once more,
+// which somebody else checks. Tests hold it to encoding/json.
 
 // Append appends the request as [Encode] writes it, but for white space in the
 // raw parts, which stays, and large params, which come last and framed.

@@ -129,44 +129,24 @@ func scanItem(data []byte, at int) (end, status int) {
 	return end, status
 }
 
-// scanResult is object without a call for each member: a bulk has thousands of them.
-func scanResult(data []byte, i int) (end, status int) {
+func scanResult(data []byte, at int) (end, status int) {
 	odd := false
-	if i = skipSpace(data, i+1); i < len(data) && data[i] == '}' {
-		return i + 1, 0
-	}
-	for {
-		keyEnd, at := keyAndValue(data, i)
-		if at < 0 {
-			return -1, 0
-		}
+	end = object(data, at, func(key []byte, at int) int {
 		end := valueEnd(data, at, 4)
-		if end < 0 {
-			return -1, 0
-		}
-		switch key := data[i:keyEnd]; {
-		case !mayBeStatus(key):
+		switch {
+		case end < 0, !mayBeStatus(key):
 		case string(key) == `"status"`:
 			odd = odd || status != 0
 			status = threeDigits(data[at:end])
 		case like(key, `"status"`):
 			odd = true
 		}
-		if i = skipSpace(data, end); i == len(data) {
-			return -1, 0
-		}
-		switch data[i] {
-		case ',':
-			i = skipSpace(data, i+1)
-		case '}':
-			if odd {
-				status = 0
-			}
-			return i + 1, status
-		default:
-			return -1, 0
-		}
+		return end
+	})
+	if odd {
+		status = 0
 	}
+	return end, status
 }
 
 // mayBeStatus reports whether a key could be like "status": one look at its first
@@ -191,28 +171,20 @@ func threeDigits(b []byte) int {
 // key with the quotes, and where its value begins; visit returns where that ends.
 func object(data []byte, i int, visit func(key []byte, at int) (end int)) (end int) {
 	return list(data, i, '}', func(i int) int {
-		keyEnd, at := keyAndValue(data, i)
-		if at < 0 {
+		if data[i] != '"' {
+			return -1
+		}
+		keyEnd, ok := schema.Skip(data, i, 0)
+		colon := skipSpace(data, keyEnd)
+		if !ok || colon == len(data) || data[colon] != ':' {
+			return -1
+		}
+		at := skipSpace(data, colon+1)
+		if at == len(data) {
 			return -1
 		}
 		return visit(data[i:keyEnd], at)
 	})
-}
-
-// keyAndValue returns where the key at i ends and where its value begins.
-func keyAndValue(data []byte, i int) (keyEnd, at int) {
-	if i == len(data) || data[i] != '"' {
-		return -1, -1
-	}
-	keyEnd, ok := schema.Skip(data, i, 0)
-	colon := skipSpace(data, keyEnd)
-	if !ok || colon == len(data) || data[colon] != ':' {
-		return -1, -1
-	}
-	if at = skipSpace(data, colon+1); at == len(data) {
-		return -1, -1
-	}
-	return keyEnd, at
 }
 
 // array is object for the values of an array.
