@@ -67,7 +67,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return err
 	}
 	defer stopDiagnostics()
-	registry, stopMetrics, err := serveMetrics(&metrics, log)
+	registry, stopMetrics, err := api.ServeMetrics(&metrics, log)
 	if err != nil {
 		return err
 	}

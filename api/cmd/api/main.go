@@ -72,7 +72,7 @@ func run(ctx context.Context, args, environ []string) error {
 	}
 	defer stopDiagnostics()
 	var stopMetrics func()
-	if config.Metrics, stopMetrics, err = serveMetrics(&metrics, log); err != nil {
+	if config.Metrics, stopMetrics, err = api.ServeMetrics(&metrics, log); err != nil {
 		return err
 	}
 	defer stopMetrics()

@@ -1,4 +1,4 @@
-package main
+package api
 
 import (
 	"log/slog"
@@ -13,9 +13,10 @@ import (
 // maxScrapes is how many may be answered at once: nobody shows a key for them.
 const maxScrapes = 4
 
-// serveMetrics serves what is registered, and what Go and the system tell of the
-// process, until stop is called. The registry is nil if nobody wants metrics.
-func serveMetrics(metrics *diagnose.Metrics, log *slog.Logger) (registry prometheus.Registerer, stop func(), err error) {
+// ServeMetrics serves what is registered, and what Go and the system tell of the
+// process, until stop is called: for the programs that have an api. The registry is
+// nil if nobody wants metrics. The error names the setting.
+func ServeMetrics(metrics *diagnose.Metrics, log *slog.Logger) (registry prometheus.Registerer, stop func(), err error) {
 	if !metrics.On() {
 		return nil, func() {}, nil
 	}
